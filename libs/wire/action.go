@@ -1,0 +1,118 @@
+package wire
+
+import "encoding/json"
+
+// Action is one order to an executor, on ACT. Token is the signed Claims; Args are the canonical arguments
+// (CanonicalArgs) whose digest the claims hold.
+type Action struct {
+	V     int             `json:"v"`
+	ID    string          `json:"id"`
+	Token string          `json:"token"`
+	Args  json.RawMessage `json:"args"`
+}
+
+// Claims is what a token states. An executor believes nothing else.
+type Claims struct {
+	V         int      `json:"v"`
+	ID        string   `json:"jti"` // action id; creating its record uses the token up
+	Corp      string   `json:"corp"`
+	App       string   `json:"app"`
+	User      string   `json:"user"`
+	Zone      string   `json:"zone"`
+	Pool      string   `json:"pool"`
+	Action    string   `json:"action"`
+	ArgsHash  string   `json:"args_sha256"` // hex SHA-256 of the canonical arguments
+	Approvals []string `json:"approvals,omitempty"`
+	IssuedAt  int64    `json:"iat"` // Unix seconds
+	Expires   int64    `json:"exp"` // Unix seconds; at the claim it must not have passed
+	Read      bool     `json:"read,omitempty"`
+	Title     string   `json:"title,omitempty"` // the action in the words of the menu, for texts to the user
+}
+
+// States of an action.
+const (
+	StatePending   = "pending" // waits for a person
+	StateQueued    = "queued"
+	StateClaimed   = "claimed"
+	StateRunning   = "running"
+	StateSucceeded = "succeeded"
+	StateFailed    = "failed"
+	StateCanceled  = "canceled"
+	StateTimeout   = "timeout"
+	StateExpired   = "expired"
+	StateRejected  = "rejected"
+	StateUnknown   = "unknown"
+)
+
+// Final reports whether an action in this state has ended. An unknown one has ended as far as machines can tell.
+func Final(state string) bool {
+	switch state {
+	case StateSucceeded, StateFailed, StateCanceled, StateTimeout, StateExpired, StateRejected, StateUnknown:
+		return true
+	}
+	return false
+}
+
+// Record is the truth about one action, in the bucket ACTIONS under the action id. Only executors write it, and
+// only by compare-and-set on its revision. It holds no secret and no output over 4 KiB.
+type Record struct {
+	V        int             `json:"v"`
+	ID       string          `json:"id"`
+	State    string          `json:"state"`
+	Corp     string          `json:"corp"`
+	App      string          `json:"app"`
+	User     string          `json:"user"`
+	Zone     string          `json:"zone"`
+	Pool     string          `json:"pool"`
+	Action   string          `json:"action"`
+	Title    string          `json:"title,omitempty"`
+	Args     json.RawMessage `json:"args,omitempty"`
+	ArgsHash string          `json:"args_sha256"`
+	Owner    string          `json:"owner,omitempty"` // executor instance
+	Attempt  int             `json:"attempt,omitempty"`
+	Step     string          `json:"step,omitempty"`    // last progress line
+	Summary  string          `json:"summary,omitempty"` // safe text: what happened, what did not, what to do next
+	Before   json.RawMessage `json:"before,omitempty"`  // what the kind read before its effect; the probe needs it
+	IssuedAt int64           `json:"iat"`               // Unix seconds
+	Expires  int64           `json:"exp"`               // Unix seconds
+	Created  int64           `json:"created,omitempty"` // Unix milliseconds, as all below
+	Started  int64           `json:"started,omitempty"`
+	Ended    int64           `json:"ended,omitempty"`
+	Beat     int64           `json:"beat,omitempty"` // counts heartbeats: observers time its change by their own clock
+}
+
+// Event is progress or the result of an action, on RES. Its Nats-Msg-Id is <id>:<state>:<rev>.
+type Event struct {
+	V        int    `json:"v"`
+	ID       string `json:"id"`
+	Corp     string `json:"corp"`
+	App      string `json:"app"`
+	User     string `json:"user"`
+	Action   string `json:"action"`
+	Title    string `json:"title,omitempty"`
+	State    string `json:"state"`
+	Rev      uint64 `json:"rev"` // revision of the record, or a counter for progress
+	Text     string `json:"text,omitempty"`
+	Output   string `json:"output,omitempty"`
+	Executor string `json:"executor,omitempty"`
+	At       int64  `json:"at"` // Unix milliseconds
+}
+
+// Question asks a pool for a list or for current values: an Action that changes nothing, claims.read set.
+type Question = Action
+
+// Answer is what the pool says.
+type Answer struct {
+	V      int               `json:"v"`
+	Items  []Item            `json:"items,omitempty"`  // a list
+	Fields map[string]string `json:"fields,omitempty"` // or one thing's values
+	Fault  *Fault            `json:"fault,omitempty"`
+	AsOf   int64             `json:"as_of,omitempty"` // Unix milliseconds
+}
+
+// Item is one line of a list: the value an action takes, and what a person reads.
+type Item struct {
+	Value  string `json:"value"`
+	Label  string `json:"label,omitempty"` // Value when empty
+	Detail string `json:"detail,omitempty"`
+}
