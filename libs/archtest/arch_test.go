@@ -36,7 +36,7 @@ var laws = []rule{
 	{`^palmops/libs/(wire|token|wecom)$`, `^palmops/libs/fault$`, "protocols are pure: no bus, no logger, no configuration"},
 	{`^palmops/libs/conf$`, `^(palmops/libs/fault|go\.yaml\.in/yaml/v4)$`, "configuration knows files and the environment only"},
 	{`^palmops/libs/obs$`, `^(palmops/libs/fault|go\.uber\.org/zap.*|github\.com/prometheus/.*)$`, "logging and metrics only"},
-	{`^palmops/libs/run$`, `^(palmops/libs/(fault|obs)|go\.uber\.org/zap)$`, "life cycle only"},
+	{`^palmops/libs/run$`, `^(palmops/libs/(fault|obs)|go\.uber\.org/zap|github\.com/prometheus/.*)$`, "life cycle only"},
 	{`^palmops/libs/bus$`, `^(palmops/libs/(fault|wire)|go\.uber\.org/zap|github\.com/nats-io/nats\.go.*)$`, "the one place that speaks NATS for all"},
 	{`^palmops/libs/audit$`, `^(palmops/libs/(bus|fault|wire)|go\.uber\.org/zap|github\.com/prometheus/.*)$`, "audit lines over the bus"},
 	{`^palmops/libs/bus/bustest$`, `^(palmops/libs/(bus|fault|wire)|github\.com/nats-io/nats-server/v2/server)$`, "a server for tests"},

@@ -55,6 +55,8 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(200 * time.Millisecond),
 		nats.ReconnectBufSize(-1),
+		// The client holds its lock while it writes to a server that takes nothing; the default is a minute.
+		nats.FlusherTimeout(time.Second),
 		nats.PingInterval(5 * time.Second),
 		nats.MaxPingsOutstanding(2),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("disconnected", zap.Error(err)) }),
@@ -146,7 +148,6 @@ func publishKind(err error) fault.Kind {
 		errors.Is(err, jetstream.ErrNoStreamResponse), // nobody stores this subject
 		errors.Is(err, nats.ErrNoResponders),
 		errors.Is(err, nats.ErrReconnectBufExceeded), // not connected, and nothing is buffered
-		errors.Is(err, nats.ErrConnectionClosed),
 		errors.Is(err, nats.ErrConnectionDraining):
 		return fault.Transient
 	case errors.Is(err, nats.ErrMaxPayload):

@@ -85,17 +85,14 @@ func Settle(err error) Settlement {
 	return Again
 }
 
-// Consume takes messages until ctx ends, then waits for the running handlers. The consumer is made if it is
-// missing. It returns an error only when the consumer cannot be made. The handler owns the message until
-// it returns; its error is logged here and nowhere else.
+// Consume takes messages until ctx ends, then waits for the running handlers. The consumer is made if it is missing;
+// while the bus is away that is tried again. It returns an error only when the consumer's settings are refused. The handler
+// owns the message until it returns; its error is logged here and nowhere else.
 func (b *Bus) Consume(ctx context.Context, c Consumer, handle func(ctx context.Context, m *Msg) error) error {
 	c = c.withDefaults()
-	cons, err := b.JS.CreateOrUpdateConsumer(ctx, c.Stream, jetstream.ConsumerConfig{
-		Durable: c.Durable, FilterSubject: c.Filter, AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: c.AckWait, MaxAckPending: c.Lane, MaxDeliver: -1, DeliverPolicy: jetstream.DeliverAllPolicy,
-	})
-	if err != nil {
-		return fault.Wrap(fault.Transient, err, "consumer "+c.Durable)
+	cons, err := b.consumer(ctx, c)
+	if err != nil || cons == nil {
+		return err
 	}
 	var wg sync.WaitGroup
 	for range c.Workers {
@@ -103,6 +100,29 @@ func (b *Bus) Consume(ctx context.Context, c Consumer, handle func(ctx context.C
 	}
 	wg.Wait()
 	return nil
+}
+
+// consumer makes the consumer; it is nil without an error when ctx ended first.
+func (b *Bus) consumer(ctx context.Context, c Consumer) (jetstream.Consumer, error) {
+	for said := false; ; {
+		cons, err := b.JS.CreateOrUpdateConsumer(ctx, c.Stream, jetstream.ConsumerConfig{
+			Durable: c.Durable, FilterSubject: c.Filter, AckPolicy: jetstream.AckExplicitPolicy,
+			AckWait: c.AckWait, MaxAckPending: c.Lane, MaxDeliver: -1, DeliverPolicy: jetstream.DeliverAllPolicy,
+		})
+		var refused *jetstream.APIError
+		switch {
+		case err == nil:
+			return cons, nil
+		case ctx.Err() != nil:
+			return nil, nil
+		case errors.As(err, &refused) && refused.Code >= 400 && refused.Code < 500:
+			return nil, fault.Wrap(fault.Internal, err, "consumer "+c.Durable)
+		case !said:
+			said = true
+			b.log.Warn("consumer not made yet; trying again", zap.String("consumer", c.Durable), zap.Error(err))
+		}
+		pause(ctx, 200*time.Millisecond)
+	}
 }
 
 func (c Consumer) withDefaults() Consumer {

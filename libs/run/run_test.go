@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
@@ -146,5 +147,33 @@ func TestAdminReportsWhyItIsNotReady(t *testing.T) {
 	}
 	if _, err := NewAdmin("256.0.0.1:1", nil, zap.NewNop()); err == nil {
 		t.Error("a wrong address is no error")
+	}
+}
+
+func TestProcessServesUntilItIsTold(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	o := &order{began: make(chan struct{}, 1)}
+	p := &part{name: "x", order: o}
+	s := Service{Name: "x", Config: "x.yaml", Build: func(_ context.Context, config string, _ *zap.Logger, _ *prometheus.Registry) (Part, string, string, error) {
+		if config != "given.yaml" {
+			return nil, "", "", errors.New("no " + config)
+		}
+		return p, "127.0.0.1:0", "hello", nil
+	}}
+	var out strings.Builder
+	done := make(chan int, 1)
+	go func() { done <- s.Main(ctx, []string{"--config", "given.yaml"}, &out) }()
+	<-o.began
+	stop()
+	if code := <-done; code != 0 || !strings.Contains(out.String(), "hello") || strings.Join(o.lines, "") != "x" {
+		t.Errorf("exit %d, %q, %v", code, out.String(), o.lines)
+	}
+	for _, args := range [][]string{{}, {"--config", "given.yaml", "more"}, {"--log", "loud"}, {"--no-such-flag"}, {"--config", "given.yaml", "--admin", "256.1.1.1:1"}} {
+		o.began = make(chan struct{}, 1)
+		ctx, stop := context.WithCancel(context.Background())
+		if code := s.Main(ctx, args, &out); code != 1 {
+			t.Errorf("%v: exit %d", args, code)
+		}
+		stop()
 	}
 }

@@ -92,10 +92,12 @@ type SaidQuery struct {
 }
 
 // Said is the answer: the reply when there is one. Without one the message is still being worked on, or was
-// answered longer ago than replies are kept.
+// answered longer ago than replies are kept. Pushed says that the person has the reply, or will have it, by push,
+// so that giving it to WeCom as well would show it twice.
 type Said struct {
-	V     int    `json:"v"`
-	Reply *Reply `json:"reply,omitempty"`
+	V      int    `json:"v"`
+	Reply  *Reply `json:"reply,omitempty"`
+	Pushed bool   `json:"pushed,omitempty"`
 }
 
 // Outbound is a message to push to a person, on OUT. ID is its Nats-Msg-Id.

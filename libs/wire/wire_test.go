@@ -29,7 +29,7 @@ var samples = map[string]any{
 	}}},
 	"reply_taken":  ReplyTaken{V: 1, Passive: true},
 	"said_query":   SaidQuery{V: 1, ID: "0a1b", Corp: "wwpalmops00000001", App: "ops", User: "zhangsan"},
-	"said":         Said{V: 1, Reply: &Reply{V: 1, ID: "0a1b"}},
+	"said":         Said{V: 1, Reply: &Reply{V: 1, ID: "0a1b"}, Pushed: true},
 	"outbound":     Outbound{V: 1, ID: "x:reply", Corp: "wwpalmops00000001", App: "ops", User: "zhangsan", Screens: []Screen{{Kind: ScreenNotice, Title: "t"}}, InReplyTo: "x", SaidText: "1", SentAt: 1795400000},
 	"person_query": PersonQuery{V: 1, User: "zhangsan"},
 	"person":       Person{V: 1, User: "zhangsan", Found: true, Name: "张三", Departments: []int64{2, 1}, Tags: []int64{7}, Active: true, Fault: &Fault{Kind: "transient", Text: "稍后"}},

@@ -1,0 +1,163 @@
+package callback
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"go.uber.org/zap"
+
+	"palmops/libs/wecom"
+	"palmops/libs/wire"
+	"palmops/services/gateway/internal/render"
+)
+
+// receive takes a posted callback from the first check to the end of its answer.
+func (h *Handler) receive(c *gin.Context) {
+	app, q, leave := h.enter(c)
+	if app == nil {
+		return
+	}
+	handedOver := false
+	defer func() {
+		if !handedOver {
+			leave()
+		}
+	}()
+	opened, m, in, r := h.open(c, app, q)
+	if r != nil {
+		h.refuse(c, app, r)
+		return
+	}
+	received := c.MustGet(keyReceived).(time.Time)
+	x := &exchange{h: h, app: app, in: in, query: q, encrypt: string(opened.Encrypt), received: received}
+	a := answer{h: h, c: c, app: app, message: &m, form: opened.Form, nonce: q.Nonce}
+	end, reply, ended := h.converse(c.Request.Context(), x)
+	switch {
+	case !ended: // the bus hangs; the exchange keeps its place among the callbacks in work until it lets go
+		handedOver = true
+		h.running.Go(func() {
+			x.wait()
+			leave()
+		})
+		a.notice(end)
+	case end == swapped:
+		x.settle(false, false)
+		h.refuse(c, app, &refusal{status: http.StatusForbidden, reason: "exchanged", user: in.User, ref: in.ID})
+	case end == replied:
+		a.reply(x, reply)
+	default:
+		x.settle(false, false) // first, so that dialog finds nobody and pushes at once
+		a.notice(end)
+	}
+	h.Log.Debug("callback answered", zap.String("app", app.Name), zap.String("id", in.ID), zap.String("type", in.Type),
+		zap.Int("end", int(end)), zap.Duration("took", time.Since(received)))
+}
+
+// converse runs the exchange for as long as an answer can still leave in time. When ended is false it goes on, and what it
+// ends with no longer matters.
+func (h *Handler) converse(gone context.Context, x *exchange) (end ending, reply *wire.Reply, ended bool) {
+	x.done = make(chan struct{})
+	h.running.Go(func() {
+		defer close(x.done)
+		defer func() {
+			if p := recover(); p != nil {
+				h.panicked(x.app.Name)
+				x.end, x.reply = unsure, nil
+			}
+		}()
+		x.end, x.reply = x.run(gone)
+	})
+	limit := time.NewTimer(time.Until(x.received.Add(answerBy)))
+	defer limit.Stop()
+	select {
+	case <-x.done:
+		return x.end, x.reply, true
+	case <-limit.C:
+	}
+	if x.accepted.Load() {
+		return slow, nil, false
+	}
+	return unsure, nil, false
+}
+
+// answer writes what WeCom gets.
+type answer struct {
+	h       *Handler
+	c       *gin.Context
+	app     *App
+	message *wecom.Message
+	form    wecom.Form
+	nonce   string
+}
+
+// reply answers with dialog's reply if one passive text holds it and WeCom would show it. A longer one goes by push as a
+// whole, so that its parts stay in order.
+func (a *answer) reply(x *exchange, r *wire.Reply) {
+	parts := render.Parts(render.Text(r.Screens), wecom.MaxText)
+	// What is written to a connection that WeCom has given up reaches nobody. Looked at before writing: afterwards a closed
+	// connection only says that WeCom has read its answer.
+	gone := a.c.Request.Context().Err() != nil
+	label, passive := "passive", true
+	switch {
+	case len(parts) == 0:
+		label = "empty"
+	case len(parts) > 1 || !answerable(a.message):
+		label, passive = "push", false
+	}
+	a.h.Metrics.Callbacks.WithLabelValues(a.app.Name, label).Inc()
+	var err error
+	if label == "passive" {
+		err = a.text(parts[0])
+	} else {
+		err = a.h.write(a.c, http.StatusOK, "", nil)
+	}
+	a.h.sent(a.app, err)
+	taken := passive && err == nil && !gone
+	x.settle(taken, !passive)
+	if taken && len(parts) == 1 {
+		a.h.Metrics.Replies.WithLabelValues(a.app.Name, "passive").Inc()
+	}
+}
+
+// notice answers without a reply: with a sentence where a person waits for one. Where nobody does, an accepted message is
+// answered with nothing, and one that was not with an error, so that WeCom may try again.
+func (a *answer) notice(end ending) {
+	label, text := "slow", textSlow
+	switch end {
+	case unaccepted:
+		label, text = "unaccepted", textUnaccepted
+	case unsure:
+		label, text = "unsure", textUnsure
+	}
+	a.h.Metrics.Callbacks.WithLabelValues(a.app.Name, label).Inc()
+	var err error
+	switch {
+	case waits(a.message):
+		err = a.text(text)
+	case end == slow:
+		err = a.h.write(a.c, http.StatusOK, "", nil)
+	default:
+		err = a.h.write(a.c, http.StatusServiceUnavailable, "text/plain; charset=utf-8", []byte("unavailable\n"))
+	}
+	a.h.sent(a.app, err)
+}
+
+// text writes an encrypted passive reply. It errs when WeCom surely has not got it.
+func (a *answer) text(text string) error {
+	now := a.h.Now().Unix()
+	inner := wecom.TextReply(a.form, a.message.FromUserName, a.app.Corp, now, text)
+	body, err := a.app.Crypt.Reply(a.form, strconv.FormatInt(now, 10), a.nonce, inner)
+	if err != nil {
+		a.h.Log.Error("reply cannot be sealed", zap.String("app", a.app.Name), zap.Error(err))
+		_ = a.h.write(a.c, http.StatusOK, "", nil) // empty; the reply goes by push
+		return err
+	}
+	contentType := "application/xml; charset=utf-8"
+	if a.form == wecom.FormJSON {
+		contentType = "application/json; charset=utf-8"
+	}
+	return a.h.write(a.c, http.StatusOK, contentType, body)
+}
