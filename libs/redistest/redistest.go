@@ -47,7 +47,7 @@ func New(t testing.TB) *Server {
 func (s *Server) start() {
 	s.t.Helper()
 	s.cmd = exec.Command(Program, "--port", "0", "--unixsocket", s.Socket(), "--dir", s.dir, "--save", "",
-		"--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "yes", "--daemonize", "no")
+		"--appendonly", "yes", "--enable-debug-command", "yes", "--daemonize", "no")
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {

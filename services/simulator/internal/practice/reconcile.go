@@ -1,0 +1,214 @@
+package practice
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
+)
+
+// readyLimit is the annotation of a deployment that never gets more than so many pods ready, to practise on.
+const readyLimit = "practice.palmops/ready-limit"
+
+const hashLabel = "pod-template-hash"
+
+// plan is what one step does to a deployment. A nil deployment is unchanged.
+type plan struct {
+	deployment *appsv1.Deployment
+	put        []*corev1.Pod // new ones, and ones that became ready
+	remove     []*corev1.Pod
+}
+
+func (p plan) empty() bool { return p.deployment == nil && len(p.put) == 0 && len(p.remove) == 0 }
+
+// reconcile makes one step from what is towards what the deployment's spec asks for: it creates missing pods at once, and lets one pod
+// become ready or go. It is pure but for the random ends of pod names, and changes none of its arguments.
+func reconcile(d *appsv1.Deployment, owned []*corev1.Pod, now metav1.Time) plan {
+	var p plan
+	want := int(wanted(d))
+	hash := templateHash(d)
+	var current, old []*corev1.Pod
+	for _, pod := range owned {
+		if pod.Labels[hashLabel] == hash {
+			current = append(current, pod)
+		} else {
+			old = append(old, pod)
+		}
+	}
+	waiting := notReady(current)
+	canReady := len(waiting) > 0 && len(current)-len(waiting) < limit(d)
+	switch {
+	case len(old) == 0 && len(current) < want:
+		for range want - len(current) {
+			p.put = append(p.put, newPod(d, hash, now))
+		}
+	case len(old) == 0 && len(current) > want:
+		p.remove = append(p.remove, victim(current))
+	case canReady:
+		p.put = append(p.put, makeReady(waiting[0], now))
+	case len(old) > 0 && len(current) < want && len(current)+len(old) <= want:
+		p.put = append(p.put, newPod(d, hash, now)) // a rolling update, one pod above the wanted number
+	case len(old) > 0 && len(waiting) == 0:
+		p.remove = append(p.remove, victim(old))
+	}
+	after := slices.Clone(owned)
+	for _, pod := range p.remove {
+		after = slices.DeleteFunc(after, func(o *corev1.Pod) bool { return o.Name == pod.Name })
+	}
+	for _, pod := range p.put {
+		if i := slices.IndexFunc(after, func(o *corev1.Pod) bool { return o.Name == pod.Name }); i >= 0 {
+			after[i] = pod
+		} else {
+			after = append(after, pod)
+		}
+	}
+	if s := statusOf(d, after, hash, now); !reflect.DeepEqual(s, d.Status) {
+		p.deployment = d.DeepCopy()
+		p.deployment.Status = s
+	}
+	return p
+}
+
+// wanted is the number of pods asked for; 1 when the spec is silent.
+func wanted(d *appsv1.Deployment) int32 {
+	if d.Spec.Replicas == nil {
+		return 1
+	}
+	return *d.Spec.Replicas
+}
+
+func limit(d *appsv1.Deployment) int {
+	if n, err := strconv.Atoi(d.Annotations[readyLimit]); err == nil && n >= 0 {
+		return n
+	}
+	return math.MaxInt
+}
+
+// templateHash changes when the pods would be different ones.
+func templateHash(d *appsv1.Deployment) string {
+	data, err := json.Marshal(d.Spec.Template)
+	if err != nil {
+		return "0" // cannot be: the template came out of JSON
+	}
+	h := fnv.New32a()
+	_, _ = h.Write(data) // never fails
+	return rand.SafeEncodeString(strconv.FormatUint(uint64(h.Sum32()), 10))
+}
+
+func isReady(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+func notReady(pods []*corev1.Pod) []*corev1.Pod {
+	return slices.DeleteFunc(slices.Clone(pods), isReady)
+}
+
+// victim is the pod that goes first: one that is not ready, else the newest.
+func victim(pods []*corev1.Pod) *corev1.Pod {
+	if waiting := notReady(pods); len(waiting) > 0 {
+		pods = waiting
+	}
+	return slices.MaxFunc(pods, func(a, b *corev1.Pod) int {
+		if c := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+}
+
+func newPod(d *appsv1.Deployment, hash string, now metav1.Time) *corev1.Pod {
+	controller := true
+	p := &corev1.Pod{
+		ObjectMeta: *d.Spec.Template.ObjectMeta.DeepCopy(),
+		Spec:       *d.Spec.Template.Spec.DeepCopy(),
+		Status:     corev1.PodStatus{Phase: corev1.PodPending, StartTime: &now, QOSClass: corev1.PodQOSBurstable},
+	}
+	p.Name = fmt.Sprintf("%s-%s-%s", d.Name, hash, rand.String(5))
+	p.Namespace, p.UID, p.CreationTimestamp = d.Namespace, newUID(), now
+	p.Labels[hashLabel] = hash // there are labels: a deployment without any is refused
+	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: d.Name, UID: d.UID, Controller: &controller}}
+	p.Spec.NodeName = "practice-node"
+	p.Status.Conditions = []corev1.PodCondition{
+		{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: now},
+		{Type: corev1.PodReady, Status: corev1.ConditionFalse, Reason: "ContainersNotReady", LastTransitionTime: now},
+	}
+	pods.withType(p)
+	return p
+}
+
+func makeReady(pod *corev1.Pod, now metav1.Time) *corev1.Pod {
+	p := pod.DeepCopy()
+	p.Status.Phase = corev1.PodRunning
+	started := true
+	p.Status.ContainerStatuses = nil
+	for _, c := range p.Spec.Containers {
+		p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{
+			Name: c.Name, Image: c.Image, Ready: true, Started: &started,
+			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}},
+		})
+	}
+	for i := range p.Status.Conditions {
+		if c := &p.Status.Conditions[i]; c.Type == corev1.PodReady {
+			c.Status, c.Reason, c.LastTransitionTime = corev1.ConditionTrue, "", now
+		}
+	}
+	return p
+}
+
+// statusOf counts pods. The times in conditions move only when the condition does, so that an unchanged status stays equal.
+func statusOf(d *appsv1.Deployment, all []*corev1.Pod, hash string, now metav1.Time) appsv1.DeploymentStatus {
+	s := *d.Status.DeepCopy()
+	want := wanted(d)
+	ready := int32(len(all) - len(notReady(all)))
+	s.ObservedGeneration = d.Generation
+	s.Replicas = int32(len(all))
+	s.UpdatedReplicas = 0
+	for _, p := range all {
+		if p.Labels[hashLabel] == hash {
+			s.UpdatedReplicas++
+		}
+	}
+	s.ReadyReplicas, s.AvailableReplicas = ready, ready
+	s.UnavailableReplicas = max(0, want-ready, s.Replicas-ready)
+	done := s.UpdatedReplicas == want && s.Replicas == want && ready == want
+	progress := appsv1.DeploymentCondition{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "ReplicaSetUpdated", Message: "pods are being replaced or added"}
+	if done {
+		progress.Reason, progress.Message = "NewReplicaSetAvailable", "all pods are up to date and ready"
+	}
+	// As with the default strategy, up to a quarter of the pods may be missing.
+	available := appsv1.DeploymentCondition{Type: appsv1.DeploymentAvailable, Status: corev1.ConditionTrue, Reason: "MinimumReplicasAvailable", Message: "Deployment has minimum availability."}
+	if ready < want-want/4 {
+		available.Status, available.Reason, available.Message = corev1.ConditionFalse, "MinimumReplicasUnavailable", "Deployment does not have minimum availability."
+	}
+	setCondition(&s, available, now)
+	setCondition(&s, progress, now)
+	return s
+}
+
+func setCondition(s *appsv1.DeploymentStatus, c appsv1.DeploymentCondition, now metav1.Time) {
+	i := slices.IndexFunc(s.Conditions, func(o appsv1.DeploymentCondition) bool { return o.Type == c.Type })
+	c.LastUpdateTime, c.LastTransitionTime = now, now
+	if i < 0 {
+		s.Conditions = append(s.Conditions, c)
+		return
+	}
+	old := s.Conditions[i]
+	if old.Status == c.Status {
+		c.LastTransitionTime = old.LastTransitionTime
+		if old.Reason == c.Reason {
+			return
+		}
+	}
+	s.Conditions[i] = c
+}
