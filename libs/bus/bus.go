@@ -6,6 +6,7 @@
 package bus
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -125,7 +126,7 @@ type Ack struct {
 // Publish stores v as JSON under an id; a second publish with the same id within the stream's window changes
 // nothing and says Duplicate. Errors: Transient, nothing was stored; Unknown, it may have been; Internal, v has no JSON form.
 func (b *Bus) Publish(ctx context.Context, subject, id string, v any) (Ack, error) {
-	data, err := json.Marshal(v)
+	data, err := encode(v)
 	if err != nil {
 		return Ack{}, fmt.Errorf("publish %s: %w", subject, err)
 	}
@@ -139,6 +140,18 @@ func (b *Bus) Publish(ctx context.Context, subject, id string, v any) (Ack, erro
 		return Ack{}, fault.Wrap(publishKind(err), err, "publish "+subject)
 	}
 	return Ack{Seq: pa.Sequence, Duplicate: pa.Duplicate}, nil
+}
+
+// encode writes JSON with every byte of raw parts as it stands: arguments are digested, so that rewriting < as \u003c inside
+// them, as json.Marshal does, would break the digest.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 func publishKind(err error) fault.Kind {
@@ -158,7 +171,7 @@ func publishKind(err error) fault.Kind {
 
 // Send publishes v as JSON with no acknowledgement and no storage.
 func (b *Bus) Send(subject string, v any) error {
-	data, err := json.Marshal(v)
+	data, err := encode(v)
 	if err != nil {
 		return fmt.Errorf("send %s: %w", subject, err)
 	}
@@ -167,7 +180,7 @@ func (b *Bus) Send(subject string, v any) error {
 
 // Ask is one request and its first answer, both JSON. Errors: Transient when nobody listens or the time ran out.
 func (b *Bus) Ask(ctx context.Context, subject string, question, answer any) error {
-	data, err := json.Marshal(question)
+	data, err := encode(question)
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", subject, err)
 	}
@@ -198,7 +211,7 @@ func (b *Bus) Serve(subject, queue string, workers int, handle func(ctx context.
 			if out == nil || m.Reply == "" {
 				return
 			}
-			data, err := json.Marshal(out)
+			data, err := encode(out)
 			if err == nil {
 				err = m.Respond(data)
 			}

@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -339,4 +340,26 @@ func (h *hole) close() {
 	}
 	h.mu.Unlock()
 	h.wg.Wait()
+}
+
+func TestRawPartsKeepTheirBytes(t *testing.T) {
+	srv := bustest.New(t)
+	b := srv.Connect("test")
+	ctx := within(t)
+	args, err := wire.CanonicalArgs(map[string]any{"text": "a<b>&c\u2028"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ack, err := b.Publish(ctx, wire.ActSubject("z", "p", "a", "id"), "id", wire.Action{ID: "id", Args: args})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := b.Stored(ctx, wire.StreamAct, ack.Seq)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back wire.Action
+	if err := json.Unmarshal(data, &back); err != nil || wire.ArgsHash(back.Args) != wire.ArgsHash(args) {
+		t.Errorf("%s became %s (%v)", args, back.Args, err)
+	}
 }

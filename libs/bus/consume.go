@@ -147,10 +147,13 @@ func (c Consumer) withDefaults() Consumer {
 	return c
 }
 
+// pullExpiry is how long an open pull stands at the server. A frozen process goes on being handed messages for so long.
+const pullExpiry = 5 * time.Second
+
 // pull is one worker: it holds at most one message, so nothing waits unseen behind a slow handler.
 func (b *Bus) pull(ctx context.Context, cons jetstream.Consumer, c Consumer, handle func(context.Context, *Msg) error) {
 	for ctx.Err() == nil {
-		it, err := cons.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(30*time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+		it, err := cons.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 		if err != nil {
 			pause(ctx, 200*time.Millisecond)
 			continue
@@ -190,7 +193,12 @@ func (b *Bus) work(ctx context.Context, raw jetstream.Msg, c Consumer, handle fu
 	defer cancel()
 	err := guard(hctx, m, handle)
 	if err != nil {
-		b.log.Warn("message not done", zap.String("consumer", c.Durable), zap.String("subject", m.Subject), zap.Uint64("seq", m.Seq),
+		level := zap.WarnLevel
+		var later *laterError
+		if errors.As(err, &later) {
+			level = zap.DebugLevel // the handler's own choice, nothing went wrong
+		}
+		b.log.Log(level, "message not done", zap.String("consumer", c.Durable), zap.String("subject", m.Subject), zap.Uint64("seq", m.Seq),
 			zap.Uint64("delivered", m.Delivered), zap.String("kind", string(fault.KindOf(err))), zap.Error(err))
 	}
 	if err := b.settle(raw, c, m, err); err != nil {

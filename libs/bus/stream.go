@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -50,14 +51,23 @@ func streams(replicas int) []jetstream.StreamConfig {
 // every start, in any order. Replicas is 1 on a single server, 3 in a cluster.
 func (b *Bus) Declare(ctx context.Context, replicas int) error {
 	for _, cfg := range streams(replicas) {
-		if _, err := b.JS.CreateOrUpdateStream(ctx, cfg); err != nil {
+		// Creating a stream that is there in the same form changes nothing; an update would disturb consumers being made.
+		_, err := b.JS.CreateStream(ctx, cfg)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			_, err = b.JS.UpdateStream(ctx, cfg)
+		}
+		if err != nil {
 			return fault.Wrap(fault.Transient, err, "declare stream "+cfg.Name)
 		}
 	}
-	_, err := b.JS.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+	bucket := jetstream.KeyValueConfig{
 		Bucket: wire.BucketActions, Description: "the truth about every action", History: 16,
 		TTL: ActionsKept, Storage: jetstream.FileStorage, Replicas: replicas,
-	})
+	}
+	_, err := b.JS.CreateKeyValue(ctx, bucket)
+	if errors.Is(err, jetstream.ErrBucketExists) {
+		_, err = b.JS.UpdateKeyValue(ctx, bucket)
+	}
 	return fault.Wrap(fault.Transient, err, "declare bucket "+wire.BucketActions)
 }
 

@@ -1,0 +1,78 @@
+// Package kind says what the executor expects of a kind of actions, such as Kubernetes. The kinds themselves are the packages
+// below; app holds the one map of them.
+//
+// A kind works in three phases, so that the record of an action always tells the truth. Prepare only reads and may refuse:
+// nothing has been done. Apply acts, and asks Hand.Step right before each effect, which says no once somebody else owns the
+// action. Probe looks at what an owner that died in Apply left behind; it never continues the work, but it makes sure
+// that a request of the dead owner which is still under way cannot take effect after the verdict.
+package kind
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"palmops/libs/wire"
+	"palmops/services/executor/catalog"
+)
+
+// Kind is one kind of actions. Implementations are safe for concurrent use and end with the context.
+type Kind interface {
+	// Answer reads what a read-only action asks for.
+	Answer(ctx context.Context, a catalog.Action, args map[string]any) (wire.Answer, error)
+	// Target names what an action changes; two actions with one target are never at work at the same time.
+	Target(a catalog.Action, args map[string]any) string
+	// Prepare reads what Apply and Probe need, at most 4 KiB of JSON, and refuses what cannot be done. The error's kind and safe
+	// text go to the user; the text says that nothing was done.
+	Prepare(ctx context.Context, w Work) (before json.RawMessage, err error)
+	// Apply acts. The context ends at the action's timeout or when the work must stop (context.Cause: ErrLost, ErrStopping);
+	// the result is then what is known to be true.
+	Apply(ctx context.Context, w Work, before json.RawMessage, hand Hand) Result
+	// Probe says what became of an Apply whose owner died: succeeded, failed when it surely did not and will not take effect, else unknown.
+	Probe(ctx context.Context, w Work, before json.RawMessage) Result
+	// Close lets go of idle connections.
+	Close()
+}
+
+// Work is one action as a kind sees it; the arguments have been held against the catalog.
+type Work struct {
+	ID      string
+	Action  catalog.Action
+	Args    map[string]any
+	Timeout time.Duration // of Apply, for texts
+}
+
+// Hand is the executor's side of a running action.
+type Hand interface {
+	// Step asks for leave to cause the next effect: it proves in the store that this executor still owns the action. After an
+	// error nothing more may be changed.
+	Step(ctx context.Context) error
+	// Progress says in one line how far the work is. Only the newest line within some seconds reaches the user.
+	Progress(line string)
+}
+
+// Result is how an action ended: one of wire's states and a text for the user, which says what happened, what did not, and
+// what to do next.
+type Result struct {
+	State string
+	Text  string
+}
+
+// Causes of an early end of Apply's context.
+var (
+	ErrLost     = errors.New("the action has another owner now")
+	ErrStopping = errors.New("the executor stops")
+)
+
+// Ended reports a successful end.
+func Ended(text string) Result { return Result{State: wire.StateSucceeded, Text: text} }
+
+// Failed reports that surely nothing was done.
+func Failed(text string) Result { return Result{State: wire.StateFailed, Text: text} }
+
+// TimedOut reports that the effect took place, but not all of what was waited for.
+func TimedOut(text string) Result { return Result{State: wire.StateTimeout, Text: text} }
+
+// Unsure reports that nobody can tell.
+func Unsure(text string) Result { return Result{State: wire.StateUnknown, Text: text} }

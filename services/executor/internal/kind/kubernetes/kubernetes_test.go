@@ -1,0 +1,223 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"palmops/libs/fault"
+	"palmops/libs/wire"
+	"palmops/services/executor/catalog"
+	"palmops/services/executor/internal/kind"
+)
+
+// hang is a guard against waiting for ever and no measure of anything.
+const hang = 60 * time.Second
+
+func newKind(t *testing.T, server string) *Kind {
+	t.Helper()
+	k, err := New(map[string]catalog.Cluster{"practice": {Name: "practice", Server: server, Namespaces: []string{"shop", "pay", "gone"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.retry = time.Millisecond
+	t.Cleanup(k.Close)
+	return k
+}
+
+func action(verb string) catalog.Action {
+	return catalog.Action{Name: "k8s." + verb, Kind: catalog.KindKubernetes, Verb: verb, Target: "practice", Timeout: hang}
+}
+
+func scaleWork(replicas, from int64) kind.Work {
+	w := kind.Work{ID: "action-1", Action: action(catalog.VerbScale), Timeout: hang, Args: map[string]any{"namespace": "shop", "deployment": "web", "replicas": replicas}}
+	if from >= 0 {
+		w.Args["from"] = from
+	}
+	return w
+}
+
+// hand gives leave unless told otherwise.
+type hand struct {
+	mu    sync.Mutex
+	steps int
+	lines []string
+	deny  error
+}
+
+func (h *hand) Step(context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.steps++
+	return h.deny
+}
+
+func (h *hand) Progress(line string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lines = append(h.lines, line)
+}
+
+func within60(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	f := newFakeAPI(t)
+	k := newKind(t, f.srv.URL)
+	f.change("shop/web", setReady(3, 1))
+	for _, c := range []struct {
+		verb string
+		args map[string]any
+		want wire.Answer
+	}{
+		{catalog.VerbNamespaces, nil, wire.Answer{Items: []wire.Item{{Value: "shop"}, {Value: "pay"}}}}, // in pages, and "gone" is not there
+		{catalog.VerbDeployments, map[string]any{"namespace": "shop"}, wire.Answer{Items: []wire.Item{
+			{Value: "api", Detail: "2/2 就绪"}, {Value: "web", Detail: "1/3 就绪"},
+		}}},
+		{catalog.VerbDeployments, map[string]any{"namespace": "pay"}, wire.Answer{}},
+		{catalog.VerbDeployment, map[string]any{"namespace": "shop", "deployment": "web"}, wire.Answer{Fields: map[string]string{
+			"replicas": "3", "ready": "1", "resource_version": f.get("shop/web").ResourceVersion,
+		}}},
+	} {
+		got, err := k.Answer(within60(t), action(c.verb), c.args)
+		if err != nil {
+			t.Errorf("%s: %v", c.verb, err)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: %s", c.verb, diff)
+		}
+	}
+}
+
+func TestAnswersToTrouble(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		code   int
+		reason metav1.StatusReason
+		want   fault.Kind
+		text   string
+	}{
+		"not found":   {404, metav1.StatusReasonNotFound, fault.NotFound, "不存在"},
+		"forbidden":   {403, metav1.StatusReasonForbidden, fault.Denied, "权限"},
+		"no identity": {401, metav1.StatusReasonUnauthorized, fault.Denied, "权限"},
+		"busy":        {429, metav1.StatusReasonTooManyRequests, fault.Transient, "正忙"},
+		"broken":      {500, metav1.StatusReasonInternalError, fault.Transient, "暂时不可用"},
+		"invalid":     {422, metav1.StatusReasonInvalid, fault.Invalid, "不接受"},
+	} {
+		f := newFakeAPI(t)
+		f.hook = func(w http.ResponseWriter, _ *http.Request) bool { status(w, c.code, c.reason); return true }
+		k := newKind(t, f.srv.URL)
+		_, err := k.Answer(within60(t), action(catalog.VerbDeployment), map[string]any{"namespace": "shop", "deployment": "web"})
+		if !fault.Is(err, c.want) || !strings.Contains(fault.Safe(err), c.text) {
+			t.Errorf("%s: %v: %s", name, err, fault.Safe(err))
+		}
+	}
+	t.Run("namespaces may not be listed", func(t *testing.T) {
+		f := newFakeAPI(t)
+		f.hook = func(w http.ResponseWriter, _ *http.Request) bool {
+			status(w, 403, metav1.StatusReasonForbidden)
+			return true
+		}
+		got, err := newKind(t, f.srv.URL).Answer(within60(t), action(catalog.VerbNamespaces), nil)
+		if err != nil || len(got.Items) != 3 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+	t.Run("pages that have gone", func(t *testing.T) {
+		f := newFakeAPI(t)
+		f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Query().Get("continue") == "" {
+				return false
+			}
+			status(w, 410, metav1.StatusReasonExpired)
+			return true
+		}
+		got, err := newKind(t, f.srv.URL).Answer(within60(t), action(catalog.VerbDeployments), map[string]any{"namespace": "shop"})
+		if err != nil || len(got.Items) != 2 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+func TestAFrozenAPIIsNotWaitedForEver(t *testing.T) {
+	t.Parallel()
+	f := newFakeAPI(t)
+	release := make(chan struct{})
+	f.hook = func(http.ResponseWriter, *http.Request) bool { <-release; return true }
+	defer close(release)
+	k := newKind(t, f.srv.URL)
+	ctx, cancel := context.WithTimeout(within60(t), 50*time.Millisecond)
+	defer cancel()
+	_, err := k.Answer(ctx, action(catalog.VerbNamespaces), nil)
+	if !fault.Is(err, fault.Transient) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(fault.Safe(err), "没有及时应答") {
+		t.Errorf("%v: %s", err, fault.Safe(err))
+	}
+}
+
+func TestTargets(t *testing.T) {
+	t.Parallel()
+	k := newKind(t, "http://127.0.0.1:1")
+	w := scaleWork(5, 3)
+	if got := k.Target(w.Action, w.Args); got != "k8s/practice/shop/deployment/web" {
+		t.Error(got)
+	}
+}
+
+func TestKubeconfig(t *testing.T) {
+	t.Parallel()
+	f := newFakeAPI(t)
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	text := fmt.Sprintf("apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: a, cluster: {server: %q}}]\ncontexts: [{name: c, context: {cluster: a, user: u}}]\nusers: [{name: u, user: {}}]\n", f.srv.URL)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k, err := New(map[string]catalog.Cluster{"real": {Name: "real", Kubeconfig: path, Namespaces: []string{"shop"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	a := action(catalog.VerbNamespaces)
+	a.Target = "real"
+	if got, err := k.Answer(within60(t), a, nil); err != nil || len(got.Items) != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := New(map[string]catalog.Cluster{"real": {Name: "real", Kubeconfig: path + ".missing"}}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a missing kubeconfig: %v", err)
+	}
+}
+
+// TestVerbs holds the catalog's list of verbs against what this kind does.
+func TestVerbs(t *testing.T) {
+	t.Parallel()
+	f := newFakeAPI(t)
+	k := newKind(t, f.srv.URL)
+	verbs, _ := catalog.Verbs(catalog.KindKubernetes)
+	for verb, v := range verbs {
+		var err error
+		if v.Read {
+			_, err = k.Answer(within60(t), action(verb), map[string]any{"namespace": "shop", "deployment": "web"})
+		} else {
+			w := scaleWork(5, 3)
+			w.Action = action(verb)
+			_, err = k.Prepare(within60(t), w)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", verb, err)
+		}
+	}
+}

@@ -1,0 +1,206 @@
+// Package life is the life of one action as a pure function: what the record was, what happened, what the record
+// becomes, and what must be done next.
+//
+//	           Delivered                       Prepared                     Ended
+//	(nothing) ──────────► claimed ──────────────────────► running ───────────────────────► succeeded | failed | timeout
+//	    │                  │  ▲                             │                               | canceled | unknown
+//	    │ refused          │  └ Delivered, owner dead       │ Delivered, owner dead
+//	    ▼                  │ Refused                        ▼
+//	rejected | expired     └────────► failed              running (new owner) ── Probed ──► succeeded | failed | unknown
+//
+// The rules that make it safe are about order, and the shell (package runner) keeps them: a step's record is written by
+// compare-and-set before its Next is begun; losing the compare-and-set ends the work; the message is acknowledged last.
+// So the record says claimed only while nothing has been done, and an action that may have been begun is never begun again:
+// the one who finds it running with a dead owner looks (Probe) and reports.
+package life
+
+import (
+	"encoding/json"
+
+	"palmops/libs/wire"
+)
+
+// MaxAttempts is how often an action may be claimed before it is given up. Nothing was done in any of these attempts.
+const MaxAttempts = 5
+
+// Next is what follows once the record of a step is written.
+type Next string
+
+// What may follow.
+const (
+	Prepare Next = "prepare" // let the kind read and refuse; nothing may be changed yet
+	Apply   Next = "apply"   // let the kind act
+	Probe   Next = "probe"   // let the kind look whether a dead owner's work took effect
+	Carry   Next = "carry"   // go on with what is being done
+	Tell    Next = "tell"    // publish the record's state, then acknowledge the message
+	Wait    Next = "wait"    // somebody alive works on it: look again later
+	Release Next = "release" // give the message back at once
+	Discard Next = "discard" // the message orders nothing: drop it, leave the record alone
+)
+
+// Step is the answer to an event. A nil Write leaves the record as it is; Create means that it must not exist yet.
+type Step struct {
+	Write  *wire.Record
+	Create bool
+	Next   Next
+}
+
+// Event is something that happened to an action.
+type Event interface{ event() }
+
+// Delivered: a message with the action came.
+type Delivered struct {
+	// Born is the record as the message's proven claims describe it: identity, digest, arguments, times. Zero when
+	// nothing is proven.
+	Born wire.Record
+	// Refused says why the guard refuses the message; nil when it holds.
+	Refused *Refused
+	// Alive says that the record's owner gave a sign of life within its lease, by the observer's own clock. A record
+	// without an owner is never alive.
+	Alive bool
+	Self  string // this executor's instance
+	Now   int64  // Unix milliseconds, as everywhere below
+}
+
+// Refused is a verdict of the guard: the state it leads to (rejected, expired) and a text for the user.
+type Refused struct {
+	State string
+	Text  string
+}
+
+// Prepared: the kind has read what it needs and nothing stands against the action. Before goes into the record.
+type Prepared struct {
+	Before json.RawMessage
+	Now    int64
+}
+
+// Declined: the kind, or the shell, found before the first effect that the action cannot or must not be done.
+type Declined struct {
+	State string // failed, canceled or expired
+	Text  string
+	Now   int64
+}
+
+// Beat: the owner is alive; Step is the newest line of progress.
+type Beat struct{ Step string }
+
+// Ended: the kind is done. State is succeeded, failed, timeout, canceled or unknown.
+type Ended struct {
+	State string
+	Text  string
+	Now   int64
+}
+
+// Probed: the kind looked at what a dead owner left. State is succeeded, failed (surely not applied) or unknown.
+type Probed struct {
+	State string
+	Text  string
+	Now   int64
+}
+
+// Stopping: the executor ends and gives back what it has not begun.
+type Stopping struct{}
+
+func (Delivered) event() {}
+func (Prepared) event()  {}
+func (Declined) event()  {}
+func (Beat) event()      {}
+func (Ended) event()     {}
+func (Probed) event()    {}
+func (Stopping) event()  {}
+
+// On makes one step. The record is nil when there is none; it is never changed. An event that does not fit the record's
+// state is answered with Discard for a message and with Carry, without a write, for everything else.
+func On(rec *wire.Record, ev Event) Step {
+	switch e := ev.(type) {
+	case Delivered:
+		return delivered(rec, e)
+	case Prepared:
+		return move(rec, wire.StateClaimed, Apply, func(r *wire.Record) {
+			r.State, r.Before, r.Started = wire.StateRunning, e.Before, e.Now
+		})
+	case Declined:
+		if e.State != wire.StateFailed && e.State != wire.StateCanceled && e.State != wire.StateExpired {
+			return Step{Next: Carry}
+		}
+		return move(rec, wire.StateClaimed, Tell, end(e.State, e.Text, e.Now))
+	case Beat:
+		if rec == nil || rec.State != wire.StateClaimed && rec.State != wire.StateRunning {
+			return Step{Next: Carry}
+		}
+		return move(rec, rec.State, Carry, func(r *wire.Record) {
+			if e.Step != "" {
+				r.Step = e.Step
+			}
+		})
+	case Ended:
+		switch e.State {
+		case wire.StateSucceeded, wire.StateFailed, wire.StateTimeout, wire.StateCanceled, wire.StateUnknown:
+			return move(rec, wire.StateRunning, Tell, end(e.State, e.Text, e.Now))
+		}
+	case Probed:
+		switch e.State {
+		case wire.StateSucceeded, wire.StateFailed, wire.StateUnknown:
+			return move(rec, wire.StateRunning, Tell, end(e.State, e.Text, e.Now))
+		}
+	case Stopping:
+		return move(rec, wire.StateClaimed, Release, func(r *wire.Record) { r.Owner = "" })
+	}
+	return Step{Next: Carry}
+}
+
+func delivered(rec *wire.Record, e Delivered) Step {
+	if e.Born.ID == "" {
+		return Step{Next: Discard} // nothing is proven, not even whose action this is
+	}
+	if rec == nil {
+		born := e.Born
+		born.V, born.Created, born.Attempt, born.Beat = wire.Version, e.Now, 1, 1
+		if e.Refused != nil {
+			end(e.Refused.State, e.Refused.Text, e.Now)(&born)
+			return Step{Write: &born, Create: true, Next: Tell}
+		}
+		born.State, born.Owner = wire.StateClaimed, e.Self
+		return Step{Write: &born, Create: true, Next: Prepare}
+	}
+	if rec.ID != e.Born.ID || rec.ArgsHash != e.Born.ArgsHash || rec.Action != e.Born.Action {
+		return Step{Next: Discard} // the id is used up by another order
+	}
+	alive := e.Alive && rec.Owner != ""
+	switch {
+	case wire.Final(rec.State):
+		return Step{Next: Tell}
+	case alive:
+		return Step{Next: Wait}
+	case rec.State == wire.StateClaimed && e.Refused != nil:
+		return move(rec, wire.StateClaimed, Tell, end(e.Refused.State, e.Refused.Text, e.Now))
+	case rec.State == wire.StateClaimed && rec.Attempt >= MaxAttempts:
+		return move(rec, wire.StateClaimed, Tell, end(wire.StateFailed, "执行器多次中断，没有执行任何操作。请联系管理员后重新发起。", e.Now))
+	case rec.State == wire.StateClaimed:
+		return move(rec, wire.StateClaimed, Prepare, own(e.Self))
+	case rec.State == wire.StateRunning:
+		// The new owner is written before the look: from here on the old one, should it only have slept, fails its own
+		// compare-and-set before its next step. It does not matter that the order may be refused by now: it was begun.
+		return move(rec, wire.StateRunning, Probe, own(e.Self))
+	}
+	return Step{Next: Discard}
+}
+
+// move is a step out of one state; in any other the event comes too late and changes nothing.
+func move(rec *wire.Record, from string, next Next, change func(*wire.Record)) Step {
+	if rec == nil || rec.State != from {
+		return Step{Next: Carry}
+	}
+	r := *rec
+	r.Beat++
+	change(&r)
+	return Step{Write: &r, Next: next}
+}
+
+func own(self string) func(*wire.Record) {
+	return func(r *wire.Record) { r.Owner, r.Attempt = self, r.Attempt+1 }
+}
+
+func end(state, text string, now int64) func(*wire.Record) {
+	return func(r *wire.Record) { r.State, r.Summary, r.Ended = state, text, now }
+}

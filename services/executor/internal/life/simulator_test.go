@@ -1,0 +1,481 @@
+package life
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+	"time"
+
+	"palmops/libs/wire"
+)
+
+// The simulator drives the life of actions through three executors, one store, one queue and one resource, one small
+// operation at a time, in an order that a seed decides. After any operation an executor may be paused, killed or told to stop; messages
+// are lost, doubled and handed out in any order; writes are refused, or stored with their answer lost. What must hold:
+//
+//	P1  every action that was ordered ends and is told
+//	P2  no action takes effect twice, and none after somebody else took it over from running
+//	P3  succeeded means that it took effect, failed, expired and rejected that it did not
+
+const (
+	simExecutors = 3
+	simActions   = 3
+	simChaos     = 400 // operations with faults; after them the world is kind until everything is over
+	simPeace     = 20000
+	simLease     = 12 // ticks
+	simBeat      = 2
+	simAckWait   = 8
+)
+
+type simStored struct {
+	rec wire.Record
+	rev uint64
+}
+
+// simResource is what actions change: an update takes effect only on the version that was read.
+type simResource struct {
+	version int
+	effects []string // who caused them
+}
+
+type simMessage struct {
+	id    string
+	due   int // may be handed out from this tick on
+	acked bool
+}
+
+// simTask is one message in one executor's hands. Its phase is the next operation.
+type simTask struct {
+	exec  *simExec
+	msg   *simMessage
+	rec   *wire.Record
+	rev   uint64
+	phase string
+	next  Next
+	beat  int
+	lost  bool
+	end   Event // what insist feeds
+}
+
+type simExec struct {
+	self     string
+	observer *Observer
+	paused   int // until this tick
+	stopping bool
+	tasks    []*simTask
+}
+
+type simWorld struct {
+	rnd    *rand.Rand
+	tick   int
+	chaos  bool
+	rev    uint64
+	store  map[string]simStored
+	res    map[string]*simResource
+	queue  []*simMessage
+	execs  []*simExec
+	born   map[string]wire.Record
+	first  map[string]string // who wrote running
+	told   map[string]string
+	starts int
+	rough  int    // how many times as likely faults are
+	broken string // the rule that is broken on purpose
+	err    error
+}
+
+func (w *simWorld) chance(percent int) bool { return w.chaos && w.rnd.IntN(100) < percent*w.rough }
+
+func (w *simWorld) fail(format string, args ...any) {
+	if w.err == nil {
+		w.err = fmt.Errorf("tick %d: %s", w.tick, fmt.Sprintf(format, args...))
+	}
+}
+
+func (w *simWorld) now() time.Time { return time.Unix(int64(w.tick), 0) }
+
+func newSimWorld(seed uint64) *simWorld {
+	w := &simWorld{
+		rnd: rand.New(rand.NewPCG(seed, 1)), chaos: true, store: map[string]simStored{}, res: map[string]*simResource{},
+		rough: 1 + int(seed%4), born: map[string]wire.Record{}, first: map[string]string{}, told: map[string]string{},
+	}
+	for range simExecutors {
+		w.execs = append(w.execs, w.fresh())
+	}
+	for i := range simActions {
+		id := "action-" + strconv.Itoa(i)
+		w.res[id] = &simResource{}
+		w.born[id] = wire.Record{ID: id, Action: "k8s.scale", ArgsHash: "hash-" + id, Expires: int64(w.rnd.IntN(400))}
+		w.queue = append(w.queue, &simMessage{id: id})
+	}
+	return w
+}
+
+func (w *simWorld) fresh() *simExec {
+	w.starts++
+	return &simExec{self: "executor-" + strconv.Itoa(w.starts), observer: NewObserver(simLease * time.Second)}
+}
+
+// put is the store's compare-and-set: moved means lost, unsure that nobody knows.
+func (w *simWorld) put(t *simTask, next *wire.Record, rev uint64) (newRev uint64, moved, unsure bool) {
+	if w.chance(3) {
+		return 0, false, true
+	}
+	cur, exists := w.store[next.ID]
+	if exists != (rev > 0) || exists && cur.rev != rev {
+		return 0, true, false
+	}
+	w.legal(t, cur.rec, *next, exists)
+	w.rev++
+	w.store[next.ID] = simStored{rec: *next, rev: w.rev}
+	if w.chance(3) {
+		return 0, false, true // stored, but the answer is lost
+	}
+	return w.rev, false, false
+}
+
+var simLegal = map[string][]string{
+	"":                {wire.StateClaimed, wire.StateExpired, wire.StateRejected},
+	wire.StateClaimed: {wire.StateClaimed, wire.StateRunning, wire.StateFailed, wire.StateExpired, wire.StateRejected},
+	wire.StateRunning: {wire.StateRunning, wire.StateSucceeded, wire.StateFailed, wire.StateUnknown},
+}
+
+func (w *simWorld) legal(t *simTask, from, to wire.Record, exists bool) {
+	state := ""
+	if exists {
+		state = from.State
+	}
+	for _, ok := range simLegal[state] {
+		if to.State == ok {
+			if exists && (to.Beat <= from.Beat || to.Attempt < from.Attempt || to.ArgsHash != from.ArgsHash) {
+				w.fail("%s: the record went backwards: %+v then %+v", to.ID, from, to)
+			}
+			if state == wire.StateClaimed && to.State == wire.StateRunning {
+				w.first[to.ID] = t.exec.self
+			}
+			return
+		}
+	}
+	w.fail("%s: from %q to %q", to.ID, state, to.State)
+}
+
+// step performs one operation of a task; done means that its message is settled one way or the other.
+func (w *simWorld) step(t *simTask) (done bool) {
+	if t.lost {
+		return true // the context has ended: no further step
+	}
+	switch t.phase {
+	case "deliver":
+		return w.deliver(t)
+	case "prepare":
+		switch {
+		case t.exec.stopping:
+			return w.write(t, Stopping{}, true)
+		case w.chance(5):
+			return w.write(t, Declined{State: wire.StateFailed}, true)
+		}
+		before, _ := json.Marshal(w.res[t.rec.ID].version)
+		return w.write(t, Prepared{Before: before}, false)
+	case "leave": // Hand.Step, right before the effect
+		return w.write(t, Beat{}, true)
+	case "effect":
+		r := w.res[t.rec.ID]
+		var seen int
+		_ = json.Unmarshal(t.rec.Before, &seen) // written by Prepared
+		if seen == r.version || w.broken == "no fence" {
+			r.version++
+			r.effects = append(r.effects, t.exec.self)
+			t.end = Ended{State: wire.StateSucceeded}
+		} else {
+			t.end = Ended{State: wire.StateFailed} // a conflict: surely not applied
+		}
+		t.phase = "result"
+	case "probe":
+		r := w.res[t.rec.ID]
+		r.version++ // the fence: what is still under way misses
+		switch {
+		case w.chance(10):
+			t.end = Probed{State: wire.StateUnknown}
+		case len(r.effects) > 0:
+			t.end = Probed{State: wire.StateSucceeded}
+		default:
+			t.end = Probed{State: wire.StateFailed}
+		}
+		t.phase = "result"
+	case "result":
+		return w.write(t, t.end, true)
+	case "tell":
+		w.told[t.rec.ID] = t.rec.State
+		if w.chance(5) {
+			return true // published, but the message comes again
+		}
+		t.phase = "ack"
+	case "ack":
+		t.msg.acked = !w.chance(5)
+		return true
+	}
+	return false
+}
+
+func (w *simWorld) deliver(t *simTask) bool {
+	born := w.born[t.msg.id]
+	var rec *wire.Record
+	ev := Delivered{Born: born, Self: t.exec.self, Now: int64(w.tick)}
+	if int64(w.tick) > born.Expires {
+		ev.Refused = &Refused{State: wire.StateExpired}
+	}
+	cur, exists := w.store[t.msg.id]
+	if exists {
+		rec = &cur.rec
+		if rec.Owner != t.exec.self {
+			ev.Alive, _ = t.exec.observer.See(rec.ID, cur.rev, w.now())
+		}
+	}
+	s := On(rec, ev)
+	t.rec, t.rev, t.next = rec, cur.rev, s.Next
+	if s.Write != nil {
+		if s.Create != (rec == nil) {
+			w.fail("%s: create is %t", born.ID, s.Create)
+		}
+		rev, moved, unsure := w.put(t, s.Write, cur.rev)
+		if unsure {
+			return true
+		}
+		if moved {
+			return false // look again
+		}
+		t.rec, t.rev = s.Write, rev
+	}
+	return w.follow(t)
+}
+
+// write feeds an event to the life of the task's action. Insisting ones are repeated until they are stored or lost.
+func (w *simWorld) write(t *simTask, ev Event, insist bool) bool {
+	s := On(t.rec, ev)
+	if s.Write == nil {
+		t.next = s.Next
+		return w.follow(t)
+	}
+	rev, moved, unsure := w.put(t, s.Write, t.rev)
+	switch {
+	case unsure:
+		return !insist
+	case moved:
+		cur := w.store[t.rec.ID]
+		if cur.rec.Owner == t.exec.self && cur.rec.Attempt == t.rec.Attempt && cur.rev > t.rev {
+			rec := cur.rec // an own write whose answer was lost
+			t.rec, t.rev = &rec, cur.rev
+			if wire.Final(rec.State) {
+				t.next = Tell
+				return w.follow(t)
+			}
+			return false
+		}
+		t.lost = true
+		return true
+	}
+	t.rec, t.rev, t.next = s.Write, rev, s.Next
+	t.beat = w.tick
+	return w.follow(t)
+}
+
+func (w *simWorld) follow(t *simTask) (done bool) {
+	switch t.next {
+	case Prepare:
+		t.phase = "prepare"
+		t.msg.acked = w.broken == "acknowledged first"
+	case Apply:
+		t.phase = "leave"
+	case Carry:
+		if t.phase == "leave" {
+			t.phase = "effect"
+		}
+	case Probe:
+		t.phase = "probe"
+		if w.broken == "run again" {
+			t.phase = "leave"
+		}
+	case Tell:
+		t.phase = "tell"
+	case Wait, Release, Discard:
+		if t.next == Discard {
+			w.fail("%s: discarded", t.msg.id)
+		}
+		return true
+	}
+	return false
+}
+
+func (w *simWorld) heartbeat(e *simExec) {
+	for _, t := range e.tasks {
+		if t.lost || t.rec == nil || t.rec.Owner != e.self || w.tick-t.beat < simBeat ||
+			t.rec.State != wire.StateClaimed && t.rec.State != wire.StateRunning || t.phase == "deliver" {
+			continue
+		}
+		t.beat = w.tick
+		s := On(t.rec, Beat{})
+		rev, moved, unsure := w.put(t, s.Write, t.rev)
+		switch {
+		case moved:
+			cur := w.store[t.rec.ID]
+			if cur.rec.Owner == e.self && cur.rec.Attempt == t.rec.Attempt && cur.rec.State == t.rec.State {
+				rec := cur.rec
+				t.rec, t.rev = &rec, cur.rev
+			} else if cur.rec.Owner != e.self || cur.rec.Attempt != t.rec.Attempt {
+				t.lost = true
+			}
+		case !unsure:
+			t.rec, t.rev = s.Write, rev
+		}
+	}
+}
+
+func (w *simWorld) advance() {
+	w.tick++
+	for i, e := range w.execs {
+		if e.paused > w.tick && w.chaos {
+			continue
+		}
+		if w.rnd.IntN(3) > 0 { // one that has just woken up may act before it beats
+			w.heartbeat(e)
+		}
+		switch {
+		case w.chance(1):
+			w.execs[i] = w.fresh() // killed; whoever comes next has a new name and no memory
+		case w.chance(1) && w.rnd.IntN(2) == 0:
+			e.paused = w.tick + w.rnd.IntN(6*simLease)
+		case w.chance(1) && w.rnd.IntN(3) == 0:
+			e.stopping = true
+		case e.stopping && len(e.tasks) == 0:
+			w.execs[i] = w.fresh()
+		}
+	}
+	if w.chance(2) && len(w.queue) < 4*simActions {
+		m := w.queue[w.rnd.IntN(len(w.queue))]
+		w.queue = append(w.queue, &simMessage{id: m.id, due: w.tick}) // doubled
+	}
+}
+
+// work hands out a message or performs one operation somewhere.
+func (w *simWorld) work() {
+	e := w.execs[w.rnd.IntN(len(w.execs))]
+	if e.paused > w.tick && w.chaos {
+		return
+	}
+	if n := len(e.tasks); n > 0 && (n >= 2 || w.rnd.IntN(2) == 0) {
+		i := w.rnd.IntN(n)
+		if t := e.tasks[i]; w.step(t) {
+			e.tasks = append(e.tasks[:i], e.tasks[i+1:]...)
+			if !t.msg.acked {
+				t.msg.due = min(t.msg.due, w.tick+1)
+			}
+		}
+		return
+	}
+	if e.stopping {
+		return
+	}
+	m := w.queue[w.rnd.IntN(len(w.queue))]
+	if m.acked || m.due > w.tick {
+		return
+	}
+	m.due = w.tick + simAckWait
+	if w.chance(5) {
+		return // lost on the way
+	}
+	for _, t := range e.tasks {
+		if t.msg.id == m.id {
+			return // exclusive in one process
+		}
+	}
+	e.tasks = append(e.tasks, &simTask{exec: e, msg: m, phase: "deliver", beat: w.tick})
+}
+
+func (w *simWorld) over() bool {
+	for _, m := range w.queue {
+		if !m.acked {
+			return false
+		}
+	}
+	for _, e := range w.execs {
+		if len(e.tasks) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *simWorld) run() error {
+	for op := 0; op < simChaos+simPeace && w.err == nil; op++ {
+		w.chaos = op < simChaos
+		if w.rnd.IntN(3) == 0 {
+			w.advance()
+		}
+		w.work()
+		if !w.chaos && w.over() {
+			break
+		}
+	}
+	if w.err == nil && !w.over() {
+		w.fail("P1: messages are left")
+	}
+	for id := range w.born {
+		cur, ok := w.store[id]
+		n := len(w.res[id].effects)
+		switch {
+		case !ok || !wire.Final(cur.rec.State):
+			w.fail("P1: %s did not end: %q", id, cur.rec.State)
+		case w.told[id] != cur.rec.State:
+			w.fail("P1: %s is %s, told was %q", id, cur.rec.State, w.told[id])
+		case n > 1:
+			w.fail("P2: %s took effect %d times", id, n)
+		case n == 1 && w.res[id].effects[0] != w.first[id]:
+			w.fail("P2: %s was begun by %s, the effect is from %s", id, w.first[id], w.res[id].effects[0])
+		case cur.rec.State == wire.StateSucceeded && n == 0:
+			w.fail("P3: %s is succeeded with no effect", id)
+		case n > 0 && cur.rec.State != wire.StateSucceeded && cur.rec.State != wire.StateUnknown:
+			w.fail("P3: %s is %s and took effect", id, cur.rec.State)
+		}
+	}
+	return w.err
+}
+
+func TestSimulatedLives(t *testing.T) {
+	t.Parallel()
+	const seeds = 10000
+	ends := map[string]int{}
+	for seed := range uint64(seeds) {
+		w := newSimWorld(seed)
+		if err := w.run(); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		for _, s := range w.store {
+			ends[s.rec.State]++
+		}
+	}
+	t.Logf("%d seeds, %d actions, ends %v", seeds, seeds*simActions, ends)
+	for _, state := range []string{wire.StateSucceeded, wire.StateFailed, wire.StateExpired, wire.StateUnknown} {
+		if ends[state] == 0 {
+			t.Errorf("no action ended as %s: the faults are not strong enough", state)
+		}
+	}
+}
+
+// TestTheSimulatorFindsMistakes breaks one rule at a time and expects the simulator to see it.
+func TestTheSimulatorFindsMistakes(t *testing.T) {
+	t.Parallel()
+	for _, rule := range []string{"no fence", "acknowledged first", "run again"} {
+		var err error
+		for seed := uint64(0); seed < 3000 && err == nil; seed++ {
+			w := newSimWorld(seed)
+			w.broken = rule
+			err = w.run()
+		}
+		if err == nil {
+			t.Errorf("%s: not seen", rule)
+		} else {
+			t.Logf("%s: %v", rule, err)
+		}
+	}
+}

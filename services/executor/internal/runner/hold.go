@@ -1,0 +1,183 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"palmops/libs/fault"
+	"palmops/libs/wire"
+	"palmops/services/executor/internal/kind"
+	"palmops/services/executor/internal/life"
+)
+
+// Pace of progress on its way to the user.
+const (
+	progressFirst = 2 * time.Second // an action that ends sooner shows none
+	progressEvery = 5 * time.Second
+)
+
+// hold is an action in this executor's hands: the record as this executor last wrote it. All writes go through it; the
+// first one that is lost ends the work.
+type hold struct {
+	r      *Runner
+	cancel context.CancelCauseFunc // of the work
+	id     string
+	since  time.Time
+
+	mu      sync.Mutex
+	rec     *wire.Record
+	rev     uint64
+	written time.Time // of the last successful write, monotonic
+	lost    bool
+	line    string // newest progress
+	sent    string // what the user saw last
+	sentAt  time.Time
+}
+
+var _ kind.Hand = (*hold)(nil)
+
+// on feeds an event to the action's life and writes the outcome. Errors: kind.ErrLost; Transient, nothing is known to be
+// written and the same event may be fed again.
+func (h *hold) on(ctx context.Context, ev life.Event) (life.Next, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.lost {
+		return "", kind.ErrLost
+	}
+	for range 2 {
+		step := life.On(h.rec, ev)
+		if step.Write == nil {
+			return step.Next, nil
+		}
+		rev, err := h.r.store.put(ctx, step.Write, h.rev)
+		if err == nil {
+			moved := h.rec.State != step.Write.State
+			h.rec, h.rev, h.written = step.Write, rev, time.Now()
+			if moved {
+				h.r.note(h.rec)
+			}
+			return step.Next, nil
+		}
+		if !errors.Is(err, errMoved) {
+			return "", err
+		}
+		if err := h.catchUp(ctx); err != nil {
+			return "", err
+		}
+	}
+	return "", fault.New(fault.Transient, "the record moved twice under its owner")
+}
+
+// catchUp looks who moved the record. An earlier write of this very hold whose answer was lost is taken over; everything
+// else ends the work.
+func (h *hold) catchUp(ctx context.Context) error {
+	rec, rev, err := h.r.store.get(ctx, h.rec.ID)
+	switch {
+	case err != nil:
+		return err
+	case rev > 0 && rev <= h.rev:
+		return fault.New(fault.Transient, "a stale copy of the record was read")
+	case rec != nil && rec.Owner == h.rec.Owner && rec.Attempt == h.rec.Attempt:
+		h.rec, h.rev = rec, rev
+		return nil
+	}
+	h.lost = true
+	h.cancel(kind.ErrLost)
+	return kind.ErrLost
+}
+
+// insist feeds an event until it is written, lost, or ctx ends.
+func (h *hold) insist(ctx context.Context, ev life.Event) (life.Next, error) {
+	wait := 100 * time.Millisecond
+	for {
+		next, err := h.on(ctx, ev)
+		if err == nil || errors.Is(err, kind.ErrLost) {
+			return next, err
+		}
+		if pause(ctx, wait) != nil {
+			return "", err
+		}
+		wait = min(2*wait, 2*time.Second)
+	}
+}
+
+// fresh is how recent a write must be to count as leave for the next effect. Time spent stopped counts.
+const fresh = 300 * time.Millisecond
+
+// Step proves that the action is still this executor's.
+func (h *hold) Step(ctx context.Context) error {
+	h.mu.Lock()
+	recent := !h.lost && time.Since(h.written) < fresh
+	h.mu.Unlock()
+	if recent && ctx.Err() == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.r.o.Timing.Lease)
+	defer cancel()
+	if _, err := h.insist(ctx, life.Beat{}); err != nil {
+		return fault.Wrap(fault.Transient, err, "leave for the next step")
+	}
+	return ctx.Err()
+}
+
+// Progress keeps the newest line; the next heartbeat carries it on.
+func (h *hold) Progress(line string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.line = line
+}
+
+// beat keeps the record alive until ctx ends, and publishes progress.
+func (h *hold) beat(ctx context.Context) {
+	t := time.NewTicker(h.r.o.Timing.Beat)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		h.mu.Lock()
+		line := h.line
+		h.mu.Unlock()
+		if _, err := h.on(ctx, life.Beat{Step: line}); err != nil {
+			if errors.Is(err, kind.ErrLost) {
+				return
+			}
+			if ctx.Err() == nil {
+				h.r.o.Log.Warn("heartbeat not written", zap.String("action", h.id), zap.Error(err))
+			}
+			continue
+		}
+		h.tellProgress(ctx)
+	}
+}
+
+func (h *hold) tellProgress(ctx context.Context) {
+	h.mu.Lock()
+	now := time.Now()
+	due := h.rec.State == wire.StateRunning && h.line != "" && h.line != h.sent &&
+		now.Sub(h.since) >= progressFirst && (h.sentAt.IsZero() || now.Sub(h.sentAt) >= progressEvery)
+	if !due {
+		h.mu.Unlock()
+		return
+	}
+	h.sent, h.sentAt = h.line, now
+	ev := h.r.event(h.rec, h.rev)
+	ev.Text = h.line
+	h.mu.Unlock()
+	if err := h.r.publish(ctx, ev); err != nil {
+		h.r.o.Log.Debug("progress lost", zap.String("action", ev.ID), zap.Error(err)) // the result will tell
+	}
+}
+
+// state is the record and revision as last written.
+func (h *hold) state() (*wire.Record, uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.rec, h.rev
+}
