@@ -13,12 +13,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"palmops/libs/audit"
 	"palmops/libs/bus"
 	"palmops/libs/fault"
 	"palmops/libs/token"
 	"palmops/services/executor/catalog"
 	"palmops/services/executor/internal/answer"
-	"palmops/services/executor/internal/audit"
 	"palmops/services/executor/internal/guard"
 	"palmops/services/executor/internal/kind"
 	"palmops/services/executor/internal/runner"
@@ -47,7 +47,7 @@ type App struct {
 	self   string
 	bus    *bus.Bus
 	kinds  map[string]kind.Kind
-	audit  *audit.Log
+	audit  *audit.Trail
 	runner *runner.Runner
 	answer *answer.Server
 	closed sync.Once
@@ -79,7 +79,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	log := o.Log.Named("executor").With(zap.String("instance", a.self))
-	a.audit = audit.New(a.bus, a.self, o.Metrics, log)
+	a.audit = audit.New(a.bus, "executor", a.self, log, o.Metrics)
 	a.runner, err = runner.New(ctx, runner.Options{
 		Bus: a.bus, Catalog: o.Catalog, Guard: g, Kinds: ks, Self: a.self, Workers: o.Config.Workers, Timing: runner.DefaultTiming(),
 		Audit: a.audit, Metrics: o.Metrics, Log: log, Now: o.Now,

@@ -25,8 +25,7 @@ type Config struct {
 	Catalog  string `yaml:"catalog"`
 	KeysFile string `yaml:"keys_file"`
 	// Workers is how many actions this process works on at once.
-	Workers int    `yaml:"workers"`
-	Log     string `yaml:"log"` // debug, info, warn, error
+	Workers int `yaml:"workers"`
 }
 
 // NATS says how to reach the bus.
@@ -39,7 +38,7 @@ type NATS struct {
 // Load reads a configuration file strictly. The error is of type conf.Problems.
 func Load(path string) (Config, error) {
 	c := Config{
-		Admin: "127.0.0.1:8084", NATS: NATS{URL: "nats://127.0.0.1:4222", Replicas: 1}, Workers: DefaultWorkers, Log: "info",
+		Admin: "127.0.0.1:8084", NATS: NATS{URL: "nats://127.0.0.1:4222", Replicas: 1}, Workers: DefaultWorkers,
 	}
 	if err := conf.Load(path, &c); err != nil {
 		return Config{}, err

@@ -342,7 +342,7 @@ func (c *Converser) Said(ctx context.Context, _ string, data []byte) any {
 	if !ok || !rec.sayable() {
 		return none
 	}
-	return wire.Said{V: wire.Version, Reply: &rec.Reply}
+	return wire.Said{V: wire.Version, Reply: &rec.Reply, Pushed: rec.Pushed}
 }
 
 func (c *Converser) audit(in wire.Inbound, res flow.Result, rev string) {

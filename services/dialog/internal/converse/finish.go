@@ -62,7 +62,7 @@ func (c *Converser) send(ctx context.Context, in wire.Inbound, o order) error {
 
 // deliver gives the reply to a gateway that still holds WeCom's request, else it pushes.
 func (c *Converser) deliver(ctx context.Context, in wire.Inbound, rec *record) error {
-	if rec.Given {
+	if rec.Given || rec.Pushed {
 		return nil
 	}
 	actx, cancel := context.WithTimeout(ctx, replyPatience)
@@ -93,6 +93,10 @@ func (c *Converser) deliver(ctx context.Context, in wire.Inbound, rec *record) e
 		return err
 	}
 	c.m.replies.WithLabelValues("push").Inc()
+	rec.Pushed = true
+	if err := c.Store.SetReply(ctx, who(in), in.ID, rec.encode()); err != nil {
+		c.Log.Warn("reply not marked", zap.String("id", in.ID), zap.Error(err))
+	}
 	return nil
 }
 

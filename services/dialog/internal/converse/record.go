@@ -15,6 +15,8 @@ type record struct {
 	Ordered bool `json:"ordered,omitempty"`
 	// Given: a gateway said that WeCom has the reply.
 	Given bool `json:"given,omitempty"`
+	// Pushed: the reply was stored on OUT, so that it must not be given to WeCom as well.
+	Pushed bool `json:"pushed,omitempty"`
 }
 
 // order is a confirmed intent without its token, which is made when it is sent: tokens are not kept in Redis.

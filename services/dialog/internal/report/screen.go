@@ -31,13 +31,14 @@ func Screen(ev wire.Event) (s wire.Screen, ok bool) {
 	if name == "" {
 		name = ev.Action
 	}
-	s.Body = add(s.Body, name)
-	switch {
-	case ev.Text != "" && ev.Text != name:
-		s.Body = add(s.Body, ev.Text)
-	case ev.Text == "":
-		s.Body = add(s.Body, w.text)
+	text := ev.Text
+	if text == "" {
+		text = w.text
 	}
+	if !strings.Contains(text, name) { // an executor's sentence that names the thing needs no heading
+		s.Body = add(s.Body, name)
+	}
+	s.Body = add(s.Body, text)
 	if ev.State == wire.StateUnknown && ev.Executor != "" {
 		s.Body = add(s.Body, "执行器："+ev.Executor)
 	}

@@ -1,0 +1,144 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"palmops/libs/conf"
+	"palmops/services/dialog/menu"
+	"palmops/services/dialog/policy"
+	"palmops/services/executor/catalog"
+)
+
+// check finds every mistake of a configuration at once: in each file, and between them.
+func check(_ context.Context, s Streams, args []string) error {
+	f := flags(s, "check")
+	dir := f.String("config", "deployments/config/local", "folder with menu.yaml, policy.yaml and catalog.yaml")
+	menuFile := f.String("menu", "", "menu file (default: menu.yaml of the folder)")
+	policyFile := f.String("policy", "", "policy file (default: policy.yaml of the folder)")
+	var catalogs texts
+	f.Var(&catalogs, "catalog", "catalog file of an executor pool, may be given again (default: catalog.yaml of the folder)")
+	if err := noArgs(f, args); err != nil {
+		return err
+	}
+	in := func(given, name string) string {
+		if given != "" {
+			return given
+		}
+		return filepath.Join(*dir, name)
+	}
+	if len(catalogs) == 0 {
+		catalogs = texts{filepath.Join(*dir, "catalog.yaml")}
+	}
+	var ps conf.Problems
+	m, err := menu.Load(in(*menuFile, "menu.yaml"))
+	ps.Merge(in(*menuFile, "menu.yaml"), err)
+	p, err := policy.Load(in(*policyFile, "policy.yaml"))
+	ps.Merge(in(*policyFile, "policy.yaml"), err)
+	var cats []*catalog.Catalog
+	for _, file := range catalogs {
+		c, err := catalog.Load(file)
+		ps.Merge(file, err)
+		if err == nil {
+			cats = append(cats, c)
+		}
+	}
+	if m != nil && p != nil {
+		ps.Merge(p.File, p.Validate(m))
+	}
+	if m != nil && len(cats) == len(catalogs) {
+		ps = append(ps, menuAgainstCatalogs(m, cats)...)
+	}
+	if p != nil && len(cats) == len(catalogs) {
+		ps = append(ps, policyAgainstCatalogs(p, cats)...)
+	}
+	if err := ps.Err(); err != nil {
+		return refuse(fmt.Errorf("%w\n%d mistakes", err, len(ps)))
+	}
+	fmt.Fprintf(s.Out, "ok: %d menu nodes, revision %s; %d actions in %d catalogs\n", len(m.IDs()), m.Rev, countActions(cats), len(cats))
+	return nil
+}
+
+func countActions(cats []*catalog.Catalog) (n int) {
+	for _, c := range cats {
+		n += len(c.Actions())
+	}
+	return n
+}
+
+// menuAgainstCatalogs holds every question and order of the menu against the catalog of the pool it goes to.
+func menuAgainstCatalogs(m *menu.Menu, cats []*catalog.Catalog) conf.Problems {
+	var ps conf.Problems
+	for _, use := range m.Uses() {
+		var home *catalog.Catalog
+		for _, c := range cats {
+			if c.Zone == use.Zone && c.Pool == use.Pool {
+				home = c
+			}
+		}
+		if home == nil {
+			ps.Add(m.File, use.Line, "%s: no catalog serves zone %q, pool %q", use.Node, use.Zone, use.Pool)
+			continue
+		}
+		a, ok := home.Action(use.Action)
+		if !ok {
+			ps.Add(m.File, use.Line, "%s: %s has no action %q", use.Node, home.File, use.Action)
+			continue
+		}
+		if use.Read && !a.Read {
+			ps.Add(m.File, use.Line, "%s: %s changes something and cannot be asked as a question", use.Node, use.Action)
+		}
+		if !use.Read && a.Read {
+			ps.Add(m.File, use.Line, "%s: %s only reads and cannot be ordered", use.Node, use.Action)
+		}
+		ps = append(ps, argsAgainstParams(m, use, a)...)
+	}
+	return ps
+}
+
+// types says how the menu calls what the catalog's types hold.
+var types = map[string]string{menu.Text: catalog.TypeString, menu.Enum: catalog.TypeString, menu.Int: catalog.TypeInt, menu.Bool: catalog.TypeBool}
+
+func argsAgainstParams(m *menu.Menu, use menu.Use, a catalog.Action) conf.Problems {
+	var ps conf.Problems
+	known := map[string]bool{}
+	for _, p := range a.Params {
+		known[p.Name] = true
+		typ, given := use.Args[p.Name]
+		switch {
+		case !given && !p.Optional:
+			ps.Add(m.File, use.Line, "%s: %s needs the argument %q", use.Node, use.Action, p.Name)
+		case given && types[typ] != p.Type:
+			ps.Add(m.File, use.Line, "%s: the argument %q of %s must be %s, the menu gives %s", use.Node, p.Name, use.Action, p.Type, typ)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(use.Args)) {
+		if !known[name] {
+			ps.Add(m.File, use.Line, "%s: %s knows no argument %q", use.Node, use.Action, name)
+		}
+	}
+	return ps
+}
+
+// policyAgainstCatalogs finds grants that can never allow anything, since no catalog offers the action.
+func policyAgainstCatalogs(p *policy.Policy, cats []*catalog.Catalog) conf.Problems {
+	var ps conf.Problems
+	for _, g := range p.Grants() {
+		for _, pattern := range g.Actions {
+			found := false
+			for _, c := range cats {
+				for _, a := range c.Actions() {
+					found = found || pattern == a.Name || strings.HasSuffix(pattern, "*") && strings.HasPrefix(a.Name, strings.TrimSuffix(pattern, "*"))
+				}
+			}
+			if !found {
+				ps.Add(p.File, g.Line, "no catalog offers an action %q", pattern)
+			}
+		}
+	}
+	return ps
+}

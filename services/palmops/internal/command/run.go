@@ -1,0 +1,116 @@
+package command
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"palmops/libs/conf"
+	"palmops/libs/obs"
+	"palmops/libs/run"
+	"palmops/services/palmops/internal/local"
+)
+
+// DefaultAdmin is where the all-in-one answers operators' tools.
+const DefaultAdmin = "127.0.0.1:8081"
+
+// fromEnv fills flags that were not given from the environment: --nats-listen from PALMOPS_NATS_LISTEN, also as *_FILE.
+func fromEnv(f *flag.FlagSet) error {
+	given := map[string]bool{}
+	f.Visit(func(fl *flag.Flag) { given[fl.Name] = true })
+	var failed error
+	f.VisitAll(func(fl *flag.Flag) {
+		if given[fl.Name] || failed != nil {
+			return
+		}
+		name := "PALMOPS_" + strings.ToUpper(strings.ReplaceAll(fl.Name, "-", "_"))
+		value, err := conf.Env(name)
+		if err == nil && value != "" {
+			err = f.Set(fl.Name, value)
+		}
+		if err != nil {
+			failed = fmt.Errorf("%s: %w", name, err)
+		}
+	})
+	return failed
+}
+
+func runAll(ctx context.Context, s Streams, args []string) error {
+	var o local.Options
+	f := flags(s, "run")
+	f.StringVar(&o.ConfigDir, "config", "deployments/config/local", "folder with the configuration files")
+	f.StringVar(&o.DataDir, "data", ".palmops", "folder for streams, keys and the simulator's memory")
+	f.StringVar(&o.Gateway, "gateway", "", "address for WeCom's callbacks (default: gateway.yaml)")
+	f.StringVar(&o.Simulator, "simulator", "", "address of the phone page (default: simulator.yaml)")
+	f.StringVar(&o.Practice, "practice", "", "address of the practice cluster (default: simulator.yaml)")
+	f.StringVar(&o.NATSListen, "nats-listen", "", "loopback address at which others may join the embedded NATS server (default: none)")
+	f.StringVar(&o.Kubeconfig, "kubeconfig", "", "a real cluster instead of the practice one")
+	admin := f.String("admin", DefaultAdmin, "address of /healthz, /readyz and /metrics")
+	level := f.String("log", "warn", "log level: debug, info, warn or error")
+	json := f.Bool("log-json", false, "log as JSON instead of text lines")
+	if err := noArgs(f, args); err != nil {
+		return err
+	}
+	if err := fromEnv(f); err != nil {
+		return err
+	}
+	for name, to := range map[string]*string{"NATS_URL": &o.NATSURL, "REDIS_URL": &o.RedisURL} {
+		value, err := conf.Env(name)
+		if err != nil {
+			return err
+		}
+		*to = value
+	}
+	if _, err := os.Stat(filepath.Join(o.ConfigDir, "gateway.yaml")); err != nil {
+		return fmt.Errorf("no configuration in %s; run from the repository's top, or name the folder with --config", o.ConfigDir)
+	}
+	// One process holds what is several elsewhere: memory counts for more than the processor's time, unless GOGC says otherwise.
+	if gogc, err := conf.Env("GOGC"); err == nil && gogc == "" {
+		debug.SetGCPercent(50)
+	}
+	log, err := obs.NewLogger(s.Err, *level, *json)
+	if err != nil {
+		return err
+	}
+	o.Log, o.Registry = log, obs.NewRegistry()
+	stack, err := local.New(ctx, o)
+	if err != nil {
+		return err
+	}
+	a, err := run.NewAdmin(*admin, obs.MetricsHandler(o.Registry), log, stack.Parts()...)
+	if err != nil {
+		stack.Close()
+		return err
+	}
+	stopping := context.AfterFunc(ctx, a.Stopping)
+	defer stopping()
+	greet(s, o, stack, a)
+	return stack.Run(ctx, run.Named{Name: "admin", Part: a})
+}
+
+// greet says what to open and what to type, and what a restart would forget.
+func greet(s Streams, o local.Options, stack *local.Stack, a *run.Admin) {
+	line := func(format string, args ...any) { fmt.Fprintf(s.Out, format+"\n", args...) }
+	line("palmops 掌上运维: everything in this process, data in %s\n", o.DataDir)
+	line("  phone     %s/", stack.PageURL())
+	line("            be 张三 and tap: 菜单, 零售事业部, Kubernetes 操作, 调整 POD 数, shop, web, then 5, then 确认执行")
+	line("  terminal  palmops sim --user zhangsan        (in another terminal; the same chat)")
+	line("  callback  %s", stack.CallbackURL())
+	line("  admin     http://%s/readyz  /metrics", a.Addr())
+	if o.Kubeconfig == "" {
+		line("  cluster   %s  a practice Kubernetes API; --kubeconfig FILE takes a real one", stack.PracticeURL())
+	} else {
+		line("  cluster   the real one of %s", o.Kubeconfig)
+	}
+	if url := stack.NATSURL(); url != "" {
+		line("  nats      %s", url)
+	}
+	if o.RedisURL == "" {
+		line("\n  Sessions are kept in this process: open conversations begin again after a restart.\n  Nothing else is lost. REDIS_URL=redis://HOST:PORT/0 keeps conversations too.")
+	}
+	line("\n  Ctrl-C stops.")
+}

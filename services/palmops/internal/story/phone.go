@@ -1,0 +1,65 @@
+package story
+
+import (
+	"context"
+	"fmt"
+
+	"palmops/libs/fault"
+	"palmops/services/simulator/client"
+)
+
+// Phones is the world behind a simulator: its people are the ones who speak.
+type Phones struct {
+	Client *client.Client
+	// Config puts a configuration file in force; nil where the system runs elsewhere.
+	Config func(ctx context.Context, name string, data []byte) error
+}
+
+var _ World = Phones{}
+
+// Say types text as user.
+func (p Phones) Say(ctx context.Context, user, text string) error {
+	_, err := p.Client.Say(ctx, client.SayRequest{User: user, Text: text})
+	return err
+}
+
+// Heard waits for messages newer than after.
+func (p Phones) Heard(ctx context.Context, user string, after int64) ([]string, int64, error) {
+	for {
+		news, err := p.Client.Messages(ctx, user, uint64(after), client.MaxWait)
+		if err != nil {
+			return nil, after, err
+		}
+		if len(news) == 0 {
+			if err := ctx.Err(); err != nil {
+				return nil, after, err
+			}
+			continue
+		}
+		texts := make([]string, len(news))
+		for i, m := range news {
+			texts[i] = m.Text
+		}
+		return texts, int64(news[len(news)-1].Seq), nil
+	}
+}
+
+// Last is the newest message the user has.
+func (p Phones) Last(ctx context.Context, user string) (int64, error) {
+	all, err := p.Client.Messages(ctx, user, 0, 0)
+	if err != nil || len(all) == 0 {
+		return 0, err
+	}
+	return int64(all[len(all)-1].Seq), nil
+}
+
+// Replace puts a configuration file in force.
+func (p Phones) Replace(ctx context.Context, name string, data []byte) error {
+	if p.Config == nil {
+		return fault.New(fault.Invalid, "the configuration of a system that runs elsewhere cannot be replaced")
+	}
+	if err := p.Config(ctx, name, data); err != nil {
+		return fmt.Errorf("replace %s: %w", name, err)
+	}
+	return nil
+}
