@@ -84,7 +84,9 @@ func FuzzScanEnvelope(f *testing.F) {
 func FuzzDecrypt(f *testing.F) {
 	c := newCrypt(f, vectorCorp)
 	for _, b := range [][]byte{
-		[]byte(vectorEcho), {}, make([]byte, 17), frame(2, "hi"+vectorCorp), frame(0xFFFFFFF0, "hi"+vectorCorp),
+		[]byte(vectorEcho),
+		{},
+		make([]byte, 17), frame(2, "hi"+vectorCorp), frame(0xFFFFFFF0, "hi"+vectorCorp),
 		bytes.Repeat([]byte{255}, 64), bytes.Repeat([]byte{32}, 32), []byte("QQ=="), []byte("QR=="), []byte("QUI=\n"), []byte("QUJD"),
 	} {
 		f.Add(b)

@@ -1,6 +1,6 @@
 package catalog
 
-// Kinds of actions.
+// KindKubernetes is the kind of actions on Kubernetes clusters.
 const KindKubernetes = "kubernetes"
 
 // Verbs of the kind kubernetes.

@@ -61,7 +61,7 @@ func note(ps *conf.Problems, path string, data []byte, err error) {
 	if err == nil {
 		return
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // taking a join apart, not looking for an error
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
 			note(ps, path, data, e)
 		}

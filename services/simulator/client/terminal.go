@@ -51,8 +51,7 @@ func (c *Client) Talk(ctx context.Context, in io.Reader, out io.Writer, user str
 		case <-ctx.Done():
 			return nil
 		case err := <-readErr:
-			t.show(ctx, 0)
-			return err
+			return errors.Join(err, t.show(ctx, 0))
 		case line := <-lines:
 			more, err := t.typed(ctx, line)
 			if err != nil || !more {
@@ -127,7 +126,7 @@ func (t *terminal) typed(ctx context.Context, line string) (more bool, err error
 	case res.Status == StatusWaiting:
 		t.print("  ! 上一条消息还在投递中")
 	}
-	t.show(ctx, 0)
+	_ = t.show(ctx, 0) // what it did not get, watch gets
 	return true, nil
 }
 

@@ -179,7 +179,7 @@ func (g *Guard) place(msg wire.Action, c wire.Claims, question bool) *Refusal {
 }
 
 func times(c wire.Claims, stamped, now time.Time, question bool) *Refusal {
-	life := time.Duration(MaxLifetime)
+	life := MaxLifetime
 	if question {
 		life = QuestionLifetime
 	}

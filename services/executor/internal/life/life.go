@@ -48,7 +48,7 @@ type Step struct {
 // Event is something that happened to an action.
 type Event interface{ event() }
 
-// Delivered: a message with the action came.
+// Delivered says that a message with the action came.
 type Delivered struct {
 	// Born is the record as the message's proven claims describe it: identity, digest, arguments, times. Zero when
 	// nothing is proven.
@@ -68,37 +68,37 @@ type Refused struct {
 	Text  string
 }
 
-// Prepared: the kind has read what it needs and nothing stands against the action. Before goes into the record.
+// Prepared says that the kind has read what it needs and nothing stands against the action. Before goes into the record.
 type Prepared struct {
 	Before json.RawMessage
 	Now    int64
 }
 
-// Declined: the kind, or the shell, found before the first effect that the action cannot or must not be done.
+// Declined says that the kind, or the shell, found before the first effect that the action cannot or must not be done.
 type Declined struct {
 	State string // failed, canceled or expired
 	Text  string
 	Now   int64
 }
 
-// Beat: the owner is alive; Step is the newest line of progress.
+// Beat says that the owner is alive; Step is the newest line of progress.
 type Beat struct{ Step string }
 
-// Ended: the kind is done. State is succeeded, failed, timeout, canceled or unknown.
+// Ended says that the kind is done. State is succeeded, failed, timeout, canceled or unknown.
 type Ended struct {
 	State string
 	Text  string
 	Now   int64
 }
 
-// Probed: the kind looked at what a dead owner left. State is succeeded, failed (surely not applied) or unknown.
+// Probed says that the kind looked at what a dead owner left. State is succeeded, failed (surely not applied) or unknown.
 type Probed struct {
 	State string
 	Text  string
 	Now   int64
 }
 
-// Stopping: the executor ends and gives back what it has not begun.
+// Stopping says that the executor ends and gives back what it has not begun.
 type Stopping struct{}
 
 func (Delivered) event() {}

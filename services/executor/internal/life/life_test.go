@@ -83,7 +83,13 @@ func TestAnyEvent(t *testing.T) {
 		ev := rapid.SampledFrom([]Event{
 			Delivered{Born: wire.Record{ID: "a", Action: "k", ArgsHash: "h"}, Self: "x", Alive: rapid.Bool().Draw(t, "alive")},
 			Delivered{Born: wire.Record{ID: "a", Action: "k", ArgsHash: "h"}, Self: "x", Refused: &Refused{State: wire.StateRejected}},
-			Delivered{}, Prepared{}, Declined{State: to}, Beat{Step: "s"}, Ended{State: to}, Probed{State: to}, Stopping{},
+			Delivered{},
+			Prepared{},
+			Declined{State: to},
+			Beat{Step: "s"},
+			Ended{State: to},
+			Probed{State: to},
+			Stopping{},
 		}).Draw(t, "event")
 		var copied wire.Record
 		if rec != nil {

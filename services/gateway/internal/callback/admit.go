@@ -94,7 +94,7 @@ func admit(app *App, opened wecom.Opened, q wecom.Query, now time.Time, window t
 	if word := fresh(m.CreateTime, now, window); word != "" {
 		return no(http.StatusForbidden, "message_"+word)
 	}
-	sum := sha256.Sum256([]byte(opened.Encrypt))
+	sum := sha256.Sum256(opened.Encrypt)
 	return m, wire.Inbound{
 		V: wire.Version, ID: wire.MessageID(app.Corp, app.AgentID, user, m.MsgID, opened.Plain),
 		Corp: app.Corp, App: app.Name, AgentID: app.AgentID, User: user,
@@ -124,7 +124,7 @@ func validUser(id string) bool {
 	}
 	for i := range len(id) {
 		c := id[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.@", c) >= 0) {
+		if good := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.@", c) >= 0; !good {
 			return false
 		}
 	}

@@ -53,13 +53,15 @@ func check(_ context.Context, s Streams, args []string) error {
 	if m != nil && len(cats) == len(catalogs) {
 		ps = append(ps, menuAgainstCatalogs(m, cats)...)
 	}
+	ps = append(ps, onePerPool(cats)...)
 	if p != nil && len(cats) == len(catalogs) {
 		ps = append(ps, policyAgainstCatalogs(p, cats)...)
 	}
 	if err := ps.Err(); err != nil {
-		return refuse(fmt.Errorf("%w\n%d mistakes", err, len(ps)))
+		return refuse(fmt.Errorf("%w\n%s", err, counted(len(ps), "mistake")))
 	}
-	fmt.Fprintf(s.Out, "ok: %d menu nodes, revision %s; %d actions in %d catalogs\n", len(m.IDs()), m.Rev, countActions(cats), len(cats))
+	fmt.Fprintf(s.Out, "ok: %s, revision %s; %s in %s\n",
+		counted(len(m.IDs()), "menu node"), m.Rev, counted(countActions(cats), "action"), counted(len(cats), "catalog"))
 	return nil
 }
 
@@ -68,6 +70,19 @@ func countActions(cats []*catalog.Catalog) (n int) {
 		n += len(c.Actions())
 	}
 	return n
+}
+
+// onePerPool finds catalogs for the same pool: which of them an order would meet is chance.
+func onePerPool(cats []*catalog.Catalog) conf.Problems {
+	var ps conf.Problems
+	for i, c := range cats {
+		for _, earlier := range cats[:i] {
+			if c.Zone == earlier.Zone && c.Pool == earlier.Pool {
+				ps.Add(c.File, 0, "%s serves zone %q, pool %q already", earlier.File, c.Zone, c.Pool)
+			}
+		}
+	}
+	return ps
 }
 
 // menuAgainstCatalogs holds every question and order of the menu against the catalog of the pool it goes to.
@@ -124,19 +139,34 @@ func argsAgainstParams(m *menu.Menu, use menu.Use, a catalog.Action) conf.Proble
 	return ps
 }
 
-// policyAgainstCatalogs finds grants that can never allow anything, since no catalog offers the action.
+// policyAgainstCatalogs finds grants that can never allow anything, since no catalog offers the action, or none of the
+// actions has the argument.
 func policyAgainstCatalogs(p *policy.Policy, cats []*catalog.Catalog) conf.Problems {
 	var ps conf.Problems
 	for _, g := range p.Grants() {
+		params := map[string]bool{}
+		all := true
 		for _, pattern := range g.Actions {
 			found := false
 			for _, c := range cats {
 				for _, a := range c.Actions() {
-					found = found || pattern == a.Name || strings.HasSuffix(pattern, "*") && strings.HasPrefix(a.Name, strings.TrimSuffix(pattern, "*"))
+					if pattern != a.Name && (!strings.HasSuffix(pattern, "*") || !strings.HasPrefix(a.Name, strings.TrimSuffix(pattern, "*"))) {
+						continue
+					}
+					found = true
+					for _, param := range a.Params {
+						params[param.Name] = true
+					}
 				}
 			}
 			if !found {
+				all = false
 				ps.Add(p.File, g.Line, "no catalog offers an action %q", pattern)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(g.Args)) {
+			if all && !params[name] {
+				ps.Add(p.File, g.Line, "no action of this grant has an argument %q; nothing would be allowed", name)
 			}
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -69,11 +71,7 @@ func commands() []command {
 func Main(ctx context.Context, s Streams, args []string) int {
 	cmd, rest := find(args)
 	if cmd == nil {
-		usage(s, args)
-		if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
-			return ExitFine
-		}
-		return ExitFailed
+		return usage(s, args)
 	}
 	err := cmd.run(ctx, s, rest)
 	var refused refusal
@@ -100,23 +98,38 @@ func find(args []string) (*command, []string) {
 	return nil, nil
 }
 
-func usage(s Streams, args []string) {
-	out := s.Out
-	if len(args) > 0 && args[0] != "help" && !strings.HasPrefix(args[0], "-") {
-		out = s.Err
-		fmt.Fprintf(out, "palmops: no command %q\n", strings.Join(args, " "))
+// usage lists the commands, as the answer to a person who asked, or to a command that does not exist.
+func usage(s Streams, args []string) int {
+	out, code := s.Out, ExitFine
+	if len(args) > 0 && !slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
+		out, code = s.Err, ExitFailed
+		// Only the words: behind a misspelt command may stand a flag with a secret.
+		words := args[:1]
+		if len(args) > 1 && !strings.HasPrefix(args[1], "-") {
+			words = args[:2]
+		}
+		fmt.Fprintf(out, "palmops: no command %q\n", strings.Join(words, " "))
 	}
 	fmt.Fprint(out, "palmops 掌上运维: operations from a phone, inside a WeCom chat\n\nusage: palmops COMMAND [flags]\n\n")
 	for _, c := range commands() {
 		fmt.Fprintf(out, "  %-40s %s\n", strings.TrimSpace(c.name+" "+c.args), c.does)
 	}
 	fmt.Fprintln(out, "\n`palmops COMMAND -h` shows a command's flags.\nexit codes: 0 fine, 1 failed, 2 refused or not found by a check")
+	return code
 }
 
 // flags makes a flag set whose errors and help go to the command's own streams.
 func flags(s Streams, name string) *flag.FlagSet {
 	f := flag.NewFlagSet("palmops "+name, flag.ContinueOnError)
 	f.SetOutput(s.Err)
+	f.Usage = func() {
+		for _, c := range commands() {
+			if c.name == name {
+				fmt.Fprintf(s.Err, "usage: %s\n%s\n\n", strings.TrimSpace("palmops "+c.name+" "+c.args), c.does)
+			}
+		}
+		f.PrintDefaults()
+	}
 	return f
 }
 
@@ -137,6 +150,14 @@ func parse(f *flag.FlagSet, args []string) ([]string, error) {
 		rest = append(rest, f.Arg(0))
 		args = f.Args()[1:]
 	}
+}
+
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return strconv.Itoa(n) + " " + noun
 }
 
 // noArgs is parse for commands that take flags only.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"palmops/libs/conf"
@@ -46,8 +47,8 @@ func menuWalk(_ context.Context, s Streams, args []string) error {
 	ps.Merge(in(*answersFile, "answers.yaml"), err)
 	person := wire.Person{V: wire.Version, User: strings.ToLower(*user), Found: true, Active: true}
 	for _, d := range departments {
-		var id int64
-		if _, err := fmt.Sscan(d, &id); err != nil {
+		id, err := strconv.ParseInt(d, 10, 64)
+		if err != nil {
 			return fmt.Errorf("--department %q is not a number", d)
 		}
 		person.Departments = append(person.Departments, id)
@@ -62,7 +63,7 @@ func menuWalk(_ context.Context, s Streams, args []string) error {
 		fmt.Fprintf(s.Out, "> %s\n%s\n", w.Input, last)
 	}
 	if err != nil {
-		return refuse(err)
+		return refuse(fmt.Errorf("%s: %w", in(*answersFile, "answers.yaml"), err))
 	}
 	for _, e := range expect {
 		if !strings.Contains(last, e) {

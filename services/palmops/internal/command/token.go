@@ -68,6 +68,9 @@ func (t *tokenFlags) coder(f *flag.FlagSet) (coder, error) {
 	if (t.form == "layered") != (len(t.keys2) > 0) {
 		return coder{}, errors.New("--key2 belongs to the form layered, and only to it")
 	}
+	if t.saltSet2 && t.form != "layered" {
+		return coder{}, errors.New("--salt2 is the salt of the outer layer, and without --key2 there is none")
+	}
 	switch t.form {
 	case "layered":
 		o2 := o
@@ -198,14 +201,14 @@ func tokenSign(_ context.Context, s Streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	if t.form == "signer" || t.form == "timestamp" {
-		input = bytes.TrimSuffix(input, []byte("\n"))
+	if t.plainText() {
+		input = line(input)
 	} else if input = bytes.TrimSpace(input); !json.Valid(input) {
 		return refuse(errors.New("standard input is not one JSON value"))
 	}
 	text, err := c.sign(input)
 	if err != nil {
-		return err
+		return refuse(err)
 	}
 	fmt.Fprintln(s.Out, text)
 	return nil
@@ -228,17 +231,34 @@ func tokenVerify(_ context.Context, s Streams, args []string) error {
 	if err != nil {
 		return err
 	}
+	if age != "" && !t.hasTime() {
+		return fmt.Errorf("--max-age: a token of the form %s carries no time", t.form)
+	}
 	input, err := read(s.In)
 	if err != nil {
 		return err
 	}
-	value, _, err := c.verify(tokenText(input), maxAge)
+	text := string(line(input))
+	if !t.plainText() {
+		text = tokenText(input)
+	}
+	value, _, err := c.verify(text, maxAge)
 	if err != nil {
 		return refuse(fmt.Errorf("%s: %w", token.ClassOf(err), err))
 	}
 	fmt.Fprintln(s.Out, string(value))
 	return nil
 }
+
+// plainText reports whether the form signs text as it stands, so that its white space counts.
+func (t *tokenFlags) plainText() bool { return t.form == "signer" || t.form == "timestamp" }
+
+func (t *tokenFlags) hasTime() bool {
+	return t.form == "layered" || t.form == "timestamp" || t.form == "timed" || t.form == "urlsafe-timed"
+}
+
+// line is the input without the line end that echo and editors put after it.
+func line(input []byte) []byte { return bytes.TrimSuffix(input, []byte("\n")) }
 
 // tokenText takes a token as it stands, or as a JSON string.
 func tokenText(input []byte) string {

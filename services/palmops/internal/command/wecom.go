@@ -19,6 +19,7 @@ import (
 // wecomFlags are the credentials and the query of one callback.
 type wecomFlags struct {
 	token, key, receive       string
+	receiveGiven              bool // an empty receiveid is one too: that of an AI bot
 	signature, stamp, nonce   string
 	callbackURL, echo, cipher string
 	envFile                   string
@@ -31,7 +32,10 @@ func (w *wecomFlags) register(f *flag.FlagSet) {
 		f.StringVar(&w.key, n, "", "EncodingAESKey, 43 characters (default: WECOM_ENCODING_AES_KEY)")
 	}
 	for _, n := range []string{"corp-id", "receive-id"} {
-		f.StringVar(&w.receive, n, "", "receiveid: the CorpID for an app (default: WECOM_CORP_ID)")
+		f.Func(n, "receiveid: the CorpID for an app, empty for an AI bot (default: WECOM_CORP_ID)", func(v string) error {
+			w.receive, w.receiveGiven = v, true
+			return nil
+		})
 	}
 }
 
@@ -57,7 +61,7 @@ func (w *wecomFlags) crypt() (*wecom.Crypt, error) {
 		name string
 		to   *string
 	}{{"WECOM_TOKEN", &w.token}, {"WECOM_ENCODING_AES_KEY", &w.key}, {"WECOM_CORP_ID", &w.receive}} {
-		if *v.to != "" {
+		if *v.to != "" || v.to == &w.receive && w.receiveGiven {
 			continue
 		}
 		value, err := conf.Env(v.name)
@@ -95,6 +99,11 @@ func (w *wecomFlags) query() (wecom.Query, error) {
 		q, err := wecom.ParseQuery(values)
 		return q, refuseCode(err)
 	}
+	for _, v := range [][2]string{{"msg-signature", w.signature}, {"timestamp", w.stamp}, {"nonce", w.nonce}} {
+		if v[1] == "" {
+			return wecom.Query{}, fmt.Errorf("--%s is missing; give --url, or --msg-signature, --timestamp and --nonce", v[0])
+		}
+	}
 	q, err := wecom.ParseQuery(url.Values{"msg_signature": {w.signature}, "timestamp": {w.stamp}, "nonce": {w.nonce}})
 	return q, refuseCode(err)
 }
@@ -106,6 +115,15 @@ func refuseCode(err error) error {
 		return err
 	}
 	return refuse(fmt.Errorf("%d %s (%s): %w", int(e.Code), e.Code, e.Reason, err))
+}
+
+// refuse is refuseCode with what is often behind it.
+func (w *wecomFlags) refuse(err error) error {
+	var e *wecom.Error
+	if errors.As(err, &e) && e.Reason == wecom.ReasonReceiveID && w.receive == "" {
+		err = fmt.Errorf("%w: the receiveid is empty; give --corp-id or WECOM_CORP_ID", err)
+	}
+	return refuseCode(err)
 }
 
 func wecomVerify(_ context.Context, s Streams, args []string) error {
@@ -134,7 +152,7 @@ func wecomVerify(_ context.Context, s Streams, args []string) error {
 	}
 	plain, err := c.VerifyURL(q, text)
 	if err != nil {
-		return refuseCode(err)
+		return w.refuse(err)
 	}
 	if w.echo != "" {
 		fmt.Fprintf(s.Out, "%s\n", plain)
@@ -162,7 +180,7 @@ func wecomDecrypt(_ context.Context, s Streams, args []string) error {
 	}
 	plain, note, err := w.open(c, body)
 	if err != nil {
-		return refuseCode(err)
+		return w.refuse(err)
 	}
 	if note != "" {
 		fmt.Fprintln(s.Err, note)
@@ -177,7 +195,7 @@ func (w *wecomFlags) open(c *wecom.Crypt, body []byte) (plain []byte, note strin
 	if len(trimmed) == 0 {
 		return nil, "", errors.New("standard input is empty; it should hold the callback's body")
 	}
-	if w.callbackURL != "" || w.signature != "" {
+	if w.callbackURL != "" || w.signature != "" || w.stamp != "" || w.nonce != "" {
 		q, err := w.query()
 		if err != nil {
 			return nil, "", err
@@ -189,8 +207,10 @@ func (w *wecomFlags) open(c *wecom.Crypt, body []byte) (plain []byte, note strin
 		plain, err := c.Decrypt(string(trimmed))
 		return plain, "note: a bare ciphertext has no signature to check", err
 	}
-	if plain, _, err := c.OpenReply(trimmed); err == nil {
-		return plain, "", nil
+	plain, _, err = c.OpenReply(trimmed)
+	// A body with a signature of its own is a reply, and then that signature counts. A callback's stands in its URL.
+	if err == nil || bytes.Contains(bytes.ToLower(trimmed), []byte("msgsignature")) {
+		return plain, "", err
 	}
 	env, err := wecom.ScanEnvelope(trimmed)
 	if err != nil {

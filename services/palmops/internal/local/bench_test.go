@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -64,7 +65,7 @@ func BenchmarkChainRatio(b *testing.B) {
 	write := redis.NewScript(`redis.call('HSET', KEYS[1], 'path', ARGV[1], 'state', ARGV[2], 'seq', ARGV[3]); redis.call('PEXPIRE', KEYS[1], 600000); redis.call('SET', KEYS[2], ARGV[2], 'PX', 600000); return 1`)
 	payload := string(make([]byte, 800))
 	n := 0
-	var chain = &part{name: "chain", call: func() error {
+	chain := &part{name: "chain", call: func() error {
 		plain, _ := c.Typed("lisi", "菜单")
 		_, err := c.Post(ctx, plain)
 		return err
@@ -78,7 +79,7 @@ func BenchmarkChainRatio(b *testing.B) {
 		}},
 		{name: "lua", call: func() error {
 			keys := []string{"{bench}:s", "{bench}:r"}
-			if err := read.Run(ctx, rc, keys).Err(); err != nil && err != redis.Nil {
+			if err := read.Run(ctx, rc, keys).Err(); err != nil && !errors.Is(err, redis.Nil) {
 				return err
 			}
 			return write.Run(ctx, rc, keys, "1-2", payload, n).Err()

@@ -90,7 +90,7 @@ func (c *Client) Encrypt(plain string) string {
 func (c *Client) decrypt(text string) (string, error) {
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(raw) == 0 || len(raw)%16 != 0 {
-		return "", fmt.Errorf("not a ciphertext: %v", err)
+		return "", fmt.Errorf("not a ciphertext of %d bytes (%w)", len(raw), err)
 	}
 	block, err := aes.NewCipher(c.key)
 	if err != nil {

@@ -64,7 +64,7 @@ func TestTooOld(t *testing.T) {
 	d := w.deployment(t, "shop", "web")
 	n := int32(9)
 	d.Spec.Replicas = &n
-	if d, err = w.AppsV1().Deployments("shop").Update(limited(t), d, metav1.UpdateOptions{}); err != nil {
+	if _, err = w.AppsV1().Deployments("shop").Update(limited(t), d, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	// The watch below may itself fall behind so short a history: ask until it is settled.

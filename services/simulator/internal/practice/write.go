@@ -39,6 +39,7 @@ func (c *Cluster) changeDeployment(r *http.Request, edit func(*appsv1.Deployment
 		case d.Name != old.Name || d.Namespace != old.Namespace:
 			return apierrors.NewBadRequest("the name or the namespace of the object does not match the request")
 		case d.UID != "" && d.UID != old.UID:
+			//nolint:staticcheck // Kubernetes' own words begin with a capital
 			return conflict(old.Name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", d.UID, old.UID))
 		case d.ResourceVersion != "" && d.ResourceVersion != old.ResourceVersion:
 			return conflict(old.Name, errMoved)
