@@ -20,6 +20,8 @@ import (
 	"palmops/libs/run"
 	"palmops/libs/token"
 	dialog "palmops/services/dialog/app"
+	"palmops/services/dialog/menu"
+	"palmops/services/dialog/policy"
 	executor "palmops/services/executor/app"
 	"palmops/services/executor/catalog"
 	gateway "palmops/services/gateway/app"
@@ -48,6 +50,7 @@ type Options struct {
 
 // Stack is the running whole.
 type Stack struct {
+	lock      *os.File
 	nats      *server.Server
 	redis     *memoryRedis
 	simulator *simulator.App
@@ -68,11 +71,15 @@ func New(ctx context.Context, o Options) (*Stack, error) {
 	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	keys, err := zoneKeys(filepath.Join(o.DataDir, "keys"), files.catalog.Zone)
-	if err != nil {
+	s := &Stack{log: o.Log}
+	if s.lock, err = lockDir(o.DataDir); err != nil {
 		return nil, err
 	}
-	s := &Stack{log: o.Log}
+	keys, err := zoneKeys(filepath.Join(o.DataDir, "keys"), files.catalog.Zone)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
 	if err := s.build(ctx, o, files, keys); err != nil {
 		s.Close()
 		return nil, err
@@ -164,6 +171,14 @@ func load(o Options) (files, error) {
 
 	ps.Merge(path("dialog.yaml"), conf.Load(path("dialog.yaml"), &f.dialog))
 	f.dialog.Menu, f.dialog.Policy = conf.Near(path("dialog.yaml"), f.dialog.Menu), conf.Near(path("dialog.yaml"), f.dialog.Policy)
+	// The dialog reads them again; here they are read so that their mistakes come with all others.
+	m, err := menu.Load(f.dialog.Menu)
+	ps.Merge(f.dialog.Menu, err)
+	p, err := policy.Load(f.dialog.Policy)
+	ps.Merge(f.dialog.Policy, err)
+	if m != nil && p != nil {
+		ps.Merge(f.dialog.Policy, p.Validate(m))
+	}
 
 	f.gateway, err = gateway.Load(path("gateway.yaml"))
 	ps.Merge(path("gateway.yaml"), err)
@@ -221,6 +236,7 @@ func (s *Stack) Close() {
 			s.nats.Shutdown()
 			s.nats.WaitForShutdown()
 		}
+		_ = s.lock.Close() // which also unlocks
 	})
 }
 
