@@ -111,7 +111,8 @@ func (w *wecomFlags) query() (wecom.Query, error) {
 // refuseCode puts the official library's code first, since that is what WeCom's documentation explains.
 func refuseCode(err error) error {
 	var e *wecom.Error
-	if !errors.As(err, &e) {
+	var done refusal
+	if !errors.As(err, &e) || errors.As(err, &done) {
 		return err
 	}
 	return refuse(fmt.Errorf("%d %s (%s): %w", int(e.Code), e.Code, e.Reason, err))

@@ -85,6 +85,18 @@ func testLog(t testing.TB) *zap.Logger {
 	return log
 }
 
+// overlay puts the archive's files under config/ in place before the world begins.
+func overlay(t *testing.T, dir string, st story.Story) {
+	t.Helper()
+	for name, data := range st.Files {
+		if file, ok := strings.CutPrefix(name, "config/"); ok {
+			if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // TestStories plays every conversation of testdata/stories, each in a world of its own.
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/stories/*.txtar")
@@ -101,7 +113,7 @@ func TestStories(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := start(t, nil)
+			r := start(t, func(o *Options) { overlay(t, o.ConfigDir, st) })
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			if err := story.Play(ctx, r.phones, st, func(line string) { t.Log(line) }); err != nil {

@@ -1,7 +1,8 @@
 // Package story reads and plays conversations: who says what, and what must come back.
 //
-// A story is a txtar archive. Its comment tells what it is about; the file "story" holds the lines, every other
-// file can take the place of a configuration file while the story goes on:
+// A story is a txtar archive. Its comment tells what it is about; the file "story" holds the lines. Files under config/
+// are the configuration the world begins with, where it shall differ from the shipped one; every other file can take the
+// place of a configuration file while the story goes on:
 //
 //	zhangsan> 菜单                 zhangsan types 菜单
 //	  掌上运维                      … and these texts come back, in this order, possibly with others between them
