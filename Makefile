@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 MODULES := libs services/gateway services/dialog services/executor services/simulator services/palmops
 BIN := .bin
+REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +18,7 @@ test: ## all tests with the race detector; installs what they need where it may
 
 build: ## the palmops binary, in .bin
 	@mkdir -p $(BIN)
-	go build -trimpath -o $(BIN)/palmops ./services/palmops
+	go build -trimpath -ldflags "-s -w -X palmops/services/palmops/internal/command.Revision=$(REVISION)" -o $(BIN)/palmops ./services/palmops
 
 check: ## formatting, vet, lint, import law, each module alone, tidy, the shipped configuration
 	@deployments/scripts/check.sh $(MODULES)
