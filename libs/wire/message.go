@@ -73,6 +73,9 @@ type Reply struct {
 	App     string   `json:"app"`
 	User    string   `json:"user"`
 	Screens []Screen `json:"screens"`
+	// By is until when dialog waits to hear that WeCom has the reply, Unix milliseconds; 0 in what is kept. After it dialog
+	// pushes, so that a gateway which sees the reply later must not give it to WeCom as well.
+	By int64 `json:"by,omitempty"`
 }
 
 // ReplyTaken is a gateway's answer to a Reply: whether WeCom has it now as the passive reply.

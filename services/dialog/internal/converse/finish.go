@@ -68,7 +68,9 @@ func (c *Converser) deliver(ctx context.Context, in wire.Inbound, rec *record) e
 	actx, cancel := context.WithTimeout(ctx, replyPatience)
 	defer cancel()
 	var taken wire.ReplyTaken
-	err := c.Bus.Ask(actx, wire.ReplySubject(in.Corp, in.App, in.ID), rec.Reply, &taken)
+	offer := rec.Reply
+	offer.By = c.Now().Add(replyPatience).UnixMilli()
+	err := c.Bus.Ask(actx, wire.ReplySubject(in.Corp, in.App, in.ID), offer, &taken)
 	switch {
 	case err == nil && taken.Passive:
 		c.m.replies.WithLabelValues("passive").Inc()

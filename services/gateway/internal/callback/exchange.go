@@ -28,6 +28,12 @@ const (
 const (
 	saidTimeout     = 500 * time.Millisecond // how long dialog may take to look up an earlier reply
 	originalTimeout = 500 * time.Millisecond // how long the stream may take to show the first delivery
+
+	// byMargin is what is kept of dialog's patience for writing the answer and telling dialog so.
+	byMargin = 100 * time.Millisecond
+	// lingers is how long a gateway that answered goes on saying so. A dialog that died before it noted the yes gives the
+	// message to another after its acknowledgement time, 2 s, and that one asks again.
+	lingers = 6 * time.Second
 )
 
 // exchange is the conversation about one message with the bus. Its fields but accepted belong to run until done is closed.
@@ -111,6 +117,13 @@ func (x *exchange) await(ctx context.Context, said <-chan *wire.Reply) (ending, 
 				x.h.Log.Warn("a reply that is none to this message", zap.String("app", x.app.Name), zap.String("id", x.in.ID))
 				continue
 			}
+			if r.By != 0 && x.h.Now().UnixMilli() > r.By-byMargin.Milliseconds() {
+				// This process stood still, or the clocks differ: dialog pushes, and the person shall not read it twice.
+				x.h.Log.Warn("a reply was seen too late to be answered directly; it is pushed", zap.String("app", x.app.Name), zap.String("id", x.in.ID))
+				x.confirm = false
+				r.Screens = nil
+				return replied, &r
+			}
 			x.first = msg
 			return replied, &r
 		case r := <-said:
@@ -164,10 +177,11 @@ func (x *exchange) said(ctx context.Context) *wire.Reply {
 // this gateway cannot say yes it says nothing, since another one may hold a delivery of the same message and say yes;
 // the exception is a reply that no gateway can answer passively, known to be so at once.
 func (x *exchange) settle(passive, hopeless bool) {
-	if x.sub != nil {
+	sure := x.confirm && (passive || hopeless)
+	if x.sub != nil && !(sure && passive) {
 		_ = x.sub.Unsubscribe() // fails only with the connection, and the subscription with it
 	}
-	if !x.confirm || !passive && !hopeless {
+	if !sure {
 		return
 	}
 	respond := func(msg *nats.Msg) {
@@ -182,6 +196,10 @@ func (x *exchange) settle(passive, hopeless bool) {
 	if x.first != nil {
 		respond(x.first)
 	}
+	if passive && x.sub != nil {
+		x.h.running.Go(func() { x.linger(respond) })
+		return
+	}
 	for {
 		select {
 		case msg := <-x.requests: // the same reply once more
@@ -189,6 +207,23 @@ func (x *exchange) settle(passive, hopeless bool) {
 		default:
 			return
 		}
+	}
+}
+
+// linger answers whoever asks again for a while.
+func (x *exchange) linger(respond func(*nats.Msg)) {
+	end := time.NewTimer(lingers)
+	defer end.Stop()
+	for {
+		select {
+		case msg := <-x.requests:
+			respond(msg)
+			continue
+		case <-end.C:
+		case <-x.h.stopped:
+		}
+		_ = x.sub.Unsubscribe() // fails only with the connection, and the subscription with it
+		return
 	}
 }
 

@@ -72,6 +72,8 @@ type Handler struct {
 	slots    chan struct{}
 	recorder *rate.Limiter
 	running  sync.WaitGroup
+	stopped  chan struct{} // closed by Wait
+	stop     sync.Once
 }
 
 // New builds the handler. Errors: a trusted proxy that is no address or range.
@@ -80,7 +82,7 @@ func New(o Options) (*Handler, error) {
 	h := &Handler{
 		Options: o, engine: gin.New(), apps: map[string]*App{}, slots: make(chan struct{}, o.MaxInFlight),
 		// Strangers can cause refusals without end. All are counted; logged and audited one by one only up to this rate.
-		recorder: rate.NewLimiter(50, 500),
+		recorder: rate.NewLimiter(50, 500), stopped: make(chan struct{}),
 	}
 	for i := range o.Apps {
 		h.apps[o.Apps[i].Name] = &o.Apps[i]
@@ -103,7 +105,10 @@ func New(o Options) (*Handler, error) {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.engine.ServeHTTP(w, r) }
 
 // Wait returns when nothing is in work any more.
-func (h *Handler) Wait() { h.running.Wait() }
+func (h *Handler) Wait() {
+	h.stop.Do(func() { close(h.stopped) })
+	h.running.Wait()
+}
 
 // guard is around every request: time, metrics, and a last resort against panics, which shows neither content nor cause.
 func (h *Handler) guard(c *gin.Context) {

@@ -115,15 +115,38 @@ func (s *split) spawn(service string) *proc {
 	return p
 }
 
-// freeze is SIGSTOP, thaw is SIGCONT.
-func (p *proc) freeze() { p.signal(syscall.SIGSTOP) }
-func (p *proc) thaw()   { p.signal(syscall.SIGCONT) }
-
-func (p *proc) signal(sig syscall.Signal) {
+// freeze is SIGSTOP. It returns when every thread of the process stands still, which the signal alone does not promise.
+func (p *proc) freeze() {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(sig); err != nil {
+	pid := p.cmd.Process.Pid
+	err := syscall.Kill(pid, syscall.SIGSTOP)
+	var status syscall.WaitStatus
+	for err == nil && !status.Stopped() {
+		if _, err = syscall.Wait4(pid, &status, syscall.WUNTRACED, nil); err == syscall.EINTR {
+			err = nil
+		}
+	}
+	if err != nil {
+		p.t.Fatalf("freeze: %v", err)
+	}
+}
+
+// thaw is SIGCONT.
+func (p *proc) thaw() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+func (s *split) freezeDialogs() {
+	s.dialogs[0].freeze()
+	s.dialogs[1].freeze()
+}
+
+func (s *split) thawDialogs() {
+	s.dialogs[0].thaw()
+	s.dialogs[1].thaw()
 }
 
 // get asks a process's own listener for operators.
@@ -199,14 +222,15 @@ func (s *split) quiet(ctx context.Context) {
 			if err != nil {
 				s.t.Fatal(err)
 			}
-			all := st.ListConsumers(ctx)
-			for c := range all.Info() {
-				if c.NumPending > 0 || c.NumAckPending > 0 {
-					return false
-				}
+			all, waiting := st.ListConsumers(ctx), 0
+			for c := range all.Info() { // to its end: it is a goroutine
+				waiting += int(c.NumPending) + c.NumAckPending
 			}
 			if err := all.Err(); err != nil {
 				s.t.Fatal(err)
+			}
+			if waiting > 0 {
+				return false
 			}
 		}
 		return true
@@ -304,9 +328,9 @@ func (s *split) ask(ctx context.Context, deployment string) {
 var actionID = regexp.MustCompile(`#[0-9A-Z]{6}`)
 
 // results are the texts that tell how an action ended.
-func results(texts []string, id string) (ends []string) {
+func results(texts []string) (ends []string) {
 	for _, t := range texts {
-		if strings.Contains(t, id) && !strings.Contains(t, "进行中") && !strings.Contains(t, "已受理") {
+		if actionID.MatchString(t) && !strings.Contains(t, "进行中") && !strings.Contains(t, "已受理") {
 			ends = append(ends, t)
 		}
 	}
@@ -333,7 +357,7 @@ func TestSplitStory(t *testing.T) {
 		t.Errorf("the result of %s is\n%s", id, got)
 	}
 	s.quiet(ctx)
-	if ends := results(s.pushes(ctx, 0), id); len(ends) != 1 {
+	if ends := results(s.pushes(ctx, 0)); len(ends) != 1 {
 		t.Errorf("%d results: %q", len(ends), ends)
 	}
 	if now, replicas := s.generation(ctx, "web"); now != before+1 || replicas != 5 {

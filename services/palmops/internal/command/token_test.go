@@ -276,7 +276,9 @@ func TestTokenKeyListIsOldestFirst(t *testing.T) {
 func TestTokenMaxAge(t *testing.T) {
 	t.Parallel()
 	for _, setup := range []pyRequest{
-		{Form: "urlsafe-timed", Keys: []string{"k"}}, {Form: "timed", Keys: []string{"k"}}, {Form: "timestamp", Keys: []string{"k"}},
+		{Form: "urlsafe-timed", Keys: []string{"k"}},
+		{Form: "timed", Keys: []string{"k"}},
+		{Form: "timestamp", Keys: []string{"k"}},
 		{Form: "layered", Keys: []string{"k"}, Keys2: []string{"k2"}},
 	} {
 		made := python(t, setup.aged(100).signing(`"v"`), setup.aged(-100_000).signing(`"v"`))
@@ -285,8 +287,11 @@ func TestTokenMaxAge(t *testing.T) {
 			maxAge int64
 			class  string
 		}{
-			{made[0].Token, 0, "SignatureExpired"}, {made[0].Token, 99, "SignatureExpired"}, {made[0].Token, 100_000, ""},
-			{made[1].Token, 0, "SignatureExpired"}, {made[1].Token, 100_000, "SignatureExpired"},
+			{made[0].Token, 0, "SignatureExpired"},
+			{made[0].Token, 99, "SignatureExpired"},
+			{made[0].Token, 100_000, ""},
+			{made[1].Token, 0, "SignatureExpired"},
+			{made[1].Token, 100_000, "SignatureExpired"},
 		} {
 			r := setup.within(c.maxAge).verifying(c.token)
 			if got := python(t, r)[0].Class; got != c.class {
