@@ -157,7 +157,7 @@ func TestAnExecutorThatDoesNotAnswer(t *testing.T) {
 	s.mu.Lock()
 	s.silent = true
 	s.mu.Unlock()
-	s.wants(s.say("zhangsan", "1"), "列表暂时取不到（执行器没有应答），没有执行任何操作；再次回复 1 重试", "1. 调整 POD 数")
+	s.wants(s.say("zhangsan", "1"), "列表暂时取不到（执行器没有应答），没有执行任何操作；稍后再次回复 1 重试", "1. 调整 POD 数")
 	s.wants(s.say("wangwu", "菜单"), "1. 支付事业部")
 	slow, next := s.send("zhangsan", "1"), s.send("zhangsan", "00") // the first one is slow, the order stays
 	if a, b := s.pushed(), s.pushed(); a.InReplyTo != slow || b.InReplyTo != next {

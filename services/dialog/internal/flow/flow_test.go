@@ -192,7 +192,7 @@ func TestKeys(t *testing.T) {
 		{"leading zero is no choice", []string{"x", "01"}, "", flow.DidRepeat, []string{"没有「01」这个选项"}},
 		{"huge number", []string{"x", "99999999999999999999"}, "", flow.DidRepeat, []string{"这个选项"}},
 		{"letters", []string{"x", "web"}, "", flow.DidRepeat, []string{"没有「web」这个选项"}},
-		{"empty", []string{"x", ""}, "", flow.DidRepeat, []string{"没有（空）这个选项"}},
+		{"empty", []string{"x", ""}, "", flow.DidRepeat, []string{"没有收到内容"}},
 		{"emoji", []string{"x", "👍"}, "", flow.DidRepeat, []string{"没有「👍」这个选项"}},
 		{"10,000 characters", []string{"x", strings.Repeat("长", 10000)}, "", flow.DidRepeat, []string{"没有「长长长长长长长长长长长长…」这个选项"}},
 		{"no second page", []string{"x", "+"}, "", flow.DidPage, []string{"这里只有一页"}},
@@ -297,7 +297,7 @@ func TestAListThatCannotBeHadLosesNothing(t *testing.T) {
 	if k.s.Path() != "1-1" || k.last.Reason != flow.ReasonNoAnswer {
 		t.Errorf("path %s, reason %s", k.s.Path(), k.last.Reason)
 	}
-	k.wants("没有执行任何操作；再次回复 1 重试", "1. 调整 POD 数")
+	k.wants("没有执行任何操作；稍后再次回复 1 重试", "1. 调整 POD 数")
 	k.w.fault = ""
 	k.say("1")
 	k.wants("1. shop")

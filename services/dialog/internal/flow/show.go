@@ -170,7 +170,8 @@ func (t *turn) retryHint(text string) string {
 	if t.ev.Type != "text" || len(t.in) > 20 || t.in == "" || !t.s.Open() {
 		return text
 	}
-	return text + "；再次回复 " + clean(t.in, 20) + " 重试"
+	text = strings.TrimRight(strings.TrimSuffix(text, "请稍后重试"), "。；，")
+	return text + "；稍后再次回复 " + clean(t.in, 20) + " 重试"
 }
 
 // visible reports whether a node is shown: a list when something in it is, a road when its deed may become allowed.

@@ -231,6 +231,9 @@ func (t *turn) choose(p place) Result {
 	case !ok && len(t.s.Screen.Items) == 0:
 		t.did, t.why = DidRepeat, ReasonInvalid
 		return t.again("这里没有可选项，" + t.backWord() + " 返回")
+	case !ok && t.in == "":
+		t.did, t.why = DidRepeat, ReasonInvalid
+		return t.again("没有收到内容，请回复列表中的数字")
 	case !ok:
 		t.did, t.why = DidRepeat, ReasonInvalid
 		return t.again("没有" + quote(t.ev.Text) + "这个选项，请回复列表中的数字")

@@ -82,9 +82,10 @@ func admit(app *App, opened wecom.Opened, q wecom.Query, now time.Time, window t
 		return m, wire.Inbound{}, r
 	}
 	switch {
-	case m.ToUserName != app.Corp:
+	// The envelope is not signed: its names prove nothing, but a foreign one shows that something is wrong.
+	case m.ToUserName != app.Corp || opened.ToUserName != "" && opened.ToUserName != app.Corp:
 		return no(http.StatusForbidden, "corp")
-	case m.AgentID != 0 && m.AgentID != app.AgentID:
+	case m.AgentID != 0 && m.AgentID != app.AgentID || opened.AgentID != "" && opened.AgentID != strconv.FormatInt(app.AgentID, 10):
 		return no(http.StatusForbidden, "agent")
 	case !validUser(m.FromUserName):
 		return no(http.StatusBadRequest, "user")

@@ -18,11 +18,12 @@ import (
 type ending int
 
 const (
-	replied    ending = iota // there is a reply
-	slow                     // accepted, no reply in time
-	unaccepted               // surely not accepted
-	unsure                   // accepted or not, nobody knows
-	swapped                  // an exchanged delivery
+	replied      ending = iota // there is a reply
+	slow                       // accepted, no reply in time
+	unaccepted                 // surely not accepted
+	unsure                     // accepted or not, nobody knows
+	swapped                    // an exchanged delivery
+	unknownReply               // a redelivery whose reply nobody keeps any more, or that is still worked on: to promise one would be a guess
 )
 
 const (
@@ -46,6 +47,7 @@ type exchange struct {
 	received time.Time
 
 	accepted atomic.Bool // the message is on IN
+	repeated bool        // it was there before
 	sub      *nats.Subscription
 	requests chan *nats.Msg // dialog's replies, each a request that wants to know whether WeCom has it
 	first    *nats.Msg      // the one that is answered passively
@@ -92,6 +94,7 @@ func (x *exchange) run(gone context.Context) (ending, *wire.Reply) {
 	if !ack.Duplicate {
 		return x.await(wait, nil)
 	}
+	x.repeated = true
 	x.h.Metrics.Redelivery.WithLabelValues(x.app.Name).Inc()
 	switch first, err := x.original(wait, ack.Seq); {
 	case err != nil:

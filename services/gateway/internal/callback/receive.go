@@ -50,6 +50,9 @@ func (h *Handler) receive(c *gin.Context) {
 		a.reply(x, reply)
 	default:
 		x.settle(false, false) // first, so that dialog finds nobody and pushes at once
+		if end == slow && x.repeated {
+			end = unknownReply
+		}
 		a.notice(end)
 	}
 	h.Log.Debug("callback answered", zap.String("app", app.Name), zap.String("id", in.ID), zap.String("type", in.Type),
@@ -131,13 +134,15 @@ func (a *answer) notice(end ending) {
 		label, text = "unaccepted", textUnaccepted
 	case unsure:
 		label, text = "unsure", textUnsure
+	case unknownReply:
+		label = "empty"
 	}
 	a.h.Metrics.Callbacks.WithLabelValues(a.app.Name, label).Inc()
 	var err error
 	switch {
-	case waits(a.message):
+	case waits(a.message) && end != unknownReply:
 		err = a.text(text)
-	case end == slow:
+	case end == slow || end == unknownReply:
 		err = a.h.write(a.c, http.StatusOK, "", nil)
 	default:
 		err = a.h.write(a.c, http.StatusServiceUnavailable, "text/plain; charset=utf-8", []byte("unavailable\n"))

@@ -57,6 +57,9 @@ func check(_ context.Context, s Streams, args []string) error {
 	if p != nil && len(cats) == len(catalogs) {
 		ps = append(ps, policyAgainstCatalogs(p, cats)...)
 	}
+	if len(ps) > 0 && (m == nil || p == nil || len(cats) != len(catalogs)) {
+		fmt.Fprintln(s.Err, "note: a file that cannot be used could not be held against the others; there may be more mistakes once it is mended")
+	}
 	if err := ps.Err(); err != nil {
 		return refuse(fmt.Errorf("%w\n%s", err, counted(len(ps), "mistake")))
 	}

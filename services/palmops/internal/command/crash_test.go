@@ -100,24 +100,56 @@ func (w *whole) road(ctx context.Context, deployment, replicas string, between f
 	between()
 }
 
-// TestKilledBetweenAnyTwoNumbers: with sessions in a real Redis, kill -9 of the whole process between any two
-// messages changes nothing in the conversation, and the action takes effect once.
+// stores are where sessions can be.
+func stores(t *testing.T, test func(t *testing.T, env string)) {
+	t.Run("redis", func(t *testing.T) { test(t, "REDIS_URL="+redistest.New(t).URL()) })
+	t.Run("embedded", func(t *testing.T) { test(t, "REDIS_URL=") })
+}
+
+// TestKilledBetweenAnyTwoNumbers: kill -9 of the whole process between any two messages changes nothing in the
+// conversation, and the action takes effect once, with one receipt and one result.
 func TestKilledBetweenAnyTwoNumbers(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	w := newWhole(t, "REDIS_URL="+redistest.New(t).URL())
-	before, _ := w.generation(ctx, "shop", "web")
-	w.road(ctx, "web", "5", w.killAndRestart)
-	last, err := w.phones.Last(ctx, "zhangsan")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.say(ctx, "zhangsan", "1", "已受理")
-	w.hear(ctx, "zhangsan", last, "5/5")
-	w.killAndRestart()
-	if after, replicas := w.generation(ctx, "shop", "web"); after != before+1 || replicas != 5 {
-		t.Errorf("the deployment was changed %d times, to %d replicas", after-before, replicas)
-	}
+	stores(t, func(t *testing.T, env string) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		w := newWhole(t, env)
+		before, _ := w.generation(ctx, "shop", "web")
+		w.road(ctx, "web", "5", w.killAndRestart)
+		last, err := w.phones.Last(ctx, "zhangsan")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.say(ctx, "zhangsan", "1", "已受理")
+		w.killAndRestart() // at once, with the action under way
+		w.hear(ctx, "zhangsan", last, "5/5")
+		w.killAndRestart()
+		if after, replicas := w.generation(ctx, "shop", "web"); after != before+1 || replicas != 5 {
+			t.Errorf("the deployment was changed %d times, to %d replicas", after-before, replicas)
+		}
+		all, _, err := w.phones.Heard(ctx, "zhangsan", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Seven screens, one receipt, one result, and perhaps lines of progress.
+		accepted, results, repeats := 0, 0, 0
+		for i, text := range all {
+			switch {
+			case strings.Contains(text, "的回复（"):
+				// Gateway and dialog died together in the moment after WeCom had the answer: it comes once more, marked as late.
+				repeats++
+			case strings.Contains(text, "已受理"):
+				accepted++
+			case strings.Contains(text, "5/5"):
+				results++
+			case i >= 7 && !strings.Contains(text, "进行中"):
+				t.Errorf("nobody asked for this:\n%s", text)
+			}
+		}
+		t.Logf("%d of 8 answers came a second time", repeats)
+		if accepted != 1 || results != 1 {
+			t.Errorf("%d receipts, %d results in\n%s", accepted, results, strings.Join(all, "\n"))
+		}
+	})
 }
 
 // TestKilledWhileAnActionRuns: the process dies while pods come up. After its restart the person is told, unasked, what became
@@ -151,31 +183,5 @@ func TestKilledWhileAnActionRuns(t *testing.T) {
 	t.Log(told)
 	if after, replicas := w.generation(ctx, "shop", "stuck"); after != before+1 || replicas != 2 {
 		t.Errorf("the deployment was changed %d times, to %d replicas", after-before, replicas)
-	}
-}
-
-// TestWithoutRedisOnlyOpenConversationsAreLost: the embedded store forgets at a restart; actions, messages and the cluster do not.
-func TestWithoutRedisOnlyOpenConversationsAreLost(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	w := newWhole(t, "REDIS_URL=")
-	if !strings.Contains(w.proc.output(), "open conversations begin again after a restart") {
-		t.Errorf("the start does not say what a restart forgets:\n%s", w.proc.output())
-	}
-	w.road(ctx, "web", "4", func() {})
-	w.killAndRestart()
-	if got := w.say(ctx, "zhangsan", "1", "1. 零售事业部"); strings.Contains(got, "已受理") {
-		t.Errorf("a forgotten confirm was taken: %s", got)
-	}
-	w.road(ctx, "web", "4", func() {})
-	last, err := w.phones.Last(ctx, "zhangsan")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.say(ctx, "zhangsan", "1", "已受理")
-	w.killAndRestart()
-	w.hear(ctx, "zhangsan", last, "4/4")
-	if _, replicas := w.generation(ctx, "shop", "web"); replicas != 4 {
-		t.Errorf("%d replicas", replicas)
 	}
 }

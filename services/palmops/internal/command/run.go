@@ -97,7 +97,7 @@ func greet(s Streams, o local.Options, stack *local.Stack, a *run.Admin) {
 	line := func(format string, args ...any) { fmt.Fprintf(s.Out, format+"\n", args...) }
 	line("palmops 掌上运维: everything in this process, data in %s\n", o.DataDir)
 	line("  phone     %s/", stack.PageURL())
-	line("            be 张三 and tap: 菜单, 零售事业部, Kubernetes 操作, 调整 POD 数, shop, web, then 5, then 确认执行")
+	line("            be 张三 and tap: 菜单, 零售事业部, Kubernetes 操作, 调整 POD 数, shop, web; type 5; tap 1. 确认执行")
 	line("  terminal  palmops sim --user zhangsan        (in another terminal; the same chat)")
 	line("  callback  %s", stack.CallbackURL())
 	line("  admin     http://%s/readyz  /metrics", a.Addr())
@@ -110,7 +110,7 @@ func greet(s Streams, o local.Options, stack *local.Stack, a *run.Admin) {
 		line("  nats      %s", url)
 	}
 	if o.RedisURL == "" {
-		line("\n  Sessions are kept in this process: open conversations begin again after a restart.\n  Nothing else is lost. REDIS_URL=redis://HOST:PORT/0 keeps conversations too.")
+		line("\n  Sessions are kept in this process, with a journal in %s: a restart goes on with them, a crash of the\n  machine itself may cost the last of them, and nothing else. REDIS_URL=redis://HOST:PORT/0 takes a real Redis.", o.DataDir)
 	}
 	line("\n  Ctrl-C stops.")
 }

@@ -3,41 +3,43 @@ package local
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 )
 
-// memoryRedis is a Redis-compatible store inside the process. It forgets everything at a restart: open
-// conversations begin again, and nothing else is kept there.
-type memoryRedis struct{ srv *miniredis.Miniredis }
+// memoryRedis is a Redis-compatible store inside the process, with a journal on disk. It is made for one process and a
+// handful of people; several dialogs need a real Redis.
+type memoryRedis struct {
+	srv     *miniredis.Miniredis
+	journal *journal
+}
 
-func startRedis() (*memoryRedis, error) {
+// startRedis starts the store with what the journal in dir holds.
+func startRedis(dir string) (*memoryRedis, error) {
 	srv := miniredis.NewMiniRedis()
 	if err := srv.Start(); err != nil {
 		return nil, fmt.Errorf("embedded redis: %w", err)
 	}
-	return &memoryRedis{srv}, nil
+	srv.ClockTTL(true)
+	j, err := openJournal(dir, srv)
+	if err != nil {
+		srv.Close()
+		return nil, fmt.Errorf("embedded redis: %w", err)
+	}
+	return &memoryRedis{srv, j}, nil
 }
 
 func (m *memoryRedis) url() string { return "redis://" + m.srv.Addr() + "/0" }
 
-// Run makes time pass for the keys, which this store leaves to its owner, until ctx ends.
+// Run keeps the store until ctx ends.
 func (m *memoryRedis) Run(ctx context.Context) error {
-	const step = 250 * time.Millisecond
-	tick := time.NewTicker(step)
-	defer tick.Stop()
-	last := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			m.srv.Close()
-			return nil
-		case now := <-tick.C:
-			m.srv.FastForward(now.Sub(last))
-			last = now
-		}
-	}
+	<-ctx.Done()
+	return m.close()
+}
+
+func (m *memoryRedis) close() error {
+	m.srv.Close()
+	return m.journal.close()
 }
 
 // Ready is always nil: the store lives in this process.

@@ -97,7 +97,7 @@ func (s *Stack) build(ctx context.Context, o Options, f files, keys token.KeySet
 		link = bus.Options{InProcess: s.nats}
 	}
 	if o.RedisURL == "" {
-		if s.redis, err = startRedis(); err != nil {
+		if s.redis, err = startRedis(filepath.Join(o.DataDir, "redis")); err != nil {
 			return err
 		}
 		o.RedisURL = s.redis.url()
@@ -230,7 +230,7 @@ func (s *Stack) Close() {
 			}
 		}
 		if s.redis != nil {
-			s.redis.srv.Close()
+			_ = s.redis.close() // closed already after Run
 		}
 		if s.nats != nil {
 			s.nats.Shutdown()
