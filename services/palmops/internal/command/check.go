@@ -57,11 +57,12 @@ func check(_ context.Context, s Streams, args []string) error {
 	if p != nil && len(cats) == len(catalogs) {
 		ps = append(ps, policyAgainstCatalogs(p, cats)...)
 	}
-	if len(ps) > 0 && (m == nil || p == nil || len(cats) != len(catalogs)) {
-		fmt.Fprintln(s.Err, "note: a file that cannot be used could not be held against the others; there may be more mistakes once it is mended")
+	total := counted(len(ps), "mistake")
+	if m == nil || p == nil || len(cats) != len(catalogs) {
+		total += " so far: the files with mistakes could not be held against the others"
 	}
 	if err := ps.Err(); err != nil {
-		return refuse(fmt.Errorf("%w\n%s", err, counted(len(ps), "mistake")))
+		return refuse(fmt.Errorf("%w\n%s", err, total))
 	}
 	fmt.Fprintf(s.Out, "ok: %s, revision %s; %s in %s\n",
 		counted(len(m.IDs()), "menu node"), m.Rev, counted(countActions(cats), "action"), counted(len(cats), "catalog"))
