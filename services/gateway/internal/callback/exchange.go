@@ -34,7 +34,7 @@ const (
 	byMargin = 100 * time.Millisecond
 	// lingers is how long a gateway that answered goes on saying so. A dialog that died before it noted the yes gives the
 	// message to another after its acknowledgement time, 2 s, and that one asks again.
-	lingers = 6 * time.Second
+	lingers = 4 * time.Second
 )
 
 // exchange is the conversation about one message with the bus. Its fields but accepted belong to run until done is closed.
@@ -181,7 +181,7 @@ func (x *exchange) said(ctx context.Context) *wire.Reply {
 // the exception is a reply that no gateway can answer passively, known to be so at once.
 func (x *exchange) settle(passive, hopeless bool) {
 	sure := x.confirm && (passive || hopeless)
-	if x.sub != nil && !(sure && passive) {
+	if lingers := sure && passive; x.sub != nil && !lingers {
 		_ = x.sub.Unsubscribe() // fails only with the connection, and the subscription with it
 	}
 	if !sure {

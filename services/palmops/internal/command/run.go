@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -68,9 +69,8 @@ func runAll(ctx context.Context, s Streams, args []string) error {
 	if _, err := os.Stat(filepath.Join(o.ConfigDir, "gateway.yaml")); err != nil {
 		return fmt.Errorf("no configuration in %s; run from the repository's top, or name the folder with --config", o.ConfigDir)
 	}
-	// One process holds what is several elsewhere: memory counts for more than the processor's time, unless GOGC says otherwise.
-	if gogc, err := conf.Env("GOGC"); err == nil && gogc == "" {
-		debug.SetGCPercent(50)
+	if err := frugal(); err != nil {
+		return err
 	}
 	log, err := obs.NewLogger(s.Err, *level, *json)
 	if err != nil {
@@ -90,6 +90,26 @@ func runAll(ctx context.Context, s Streams, args []string) error {
 	defer stopping()
 	greet(s, o, stack, a)
 	return stack.Run(ctx, run.Named{Name: "admin", Part: a})
+}
+
+// softLimit is what Go may hold before it collects more often, in bytes. With the binary's own pages the process stays under
+// 100 MB after 10,000 messages (make bench); the runtime lets it grow beyond when more is really in use.
+const softLimit = 56 << 20
+
+// frugal trades the processor's time for memory, since one process holds what is several elsewhere. GOGC and GOMEMLIMIT win.
+func frugal() error {
+	gogc, err := conf.Env("GOGC")
+	limit, lerr := conf.Env("GOMEMLIMIT")
+	if err := errors.Join(err, lerr); err != nil {
+		return err
+	}
+	if gogc == "" {
+		debug.SetGCPercent(50)
+	}
+	if limit == "" {
+		debug.SetMemoryLimit(softLimit)
+	}
+	return nil
 }
 
 // greet says what to open and what to type, and what a restart would forget.

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 )
@@ -20,7 +21,6 @@ func startRedis(dir string) (*memoryRedis, error) {
 	if err := srv.Start(); err != nil {
 		return nil, fmt.Errorf("embedded redis: %w", err)
 	}
-	srv.ClockTTL(true)
 	j, err := openJournal(dir, srv)
 	if err != nil {
 		srv.Close()
@@ -31,10 +31,21 @@ func startRedis(dir string) (*memoryRedis, error) {
 
 func (m *memoryRedis) url() string { return "redis://" + m.srv.Addr() + "/0" }
 
-// Run keeps the store until ctx ends.
+// Run makes time pass for the keys until ctx ends. The store could look at the clock by itself, but then at every key for
+// every command.
 func (m *memoryRedis) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return m.close()
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return m.close()
+		case now := <-tick.C:
+			m.srv.FastForward(now.Sub(last))
+			last = now
+		}
+	}
 }
 
 func (m *memoryRedis) close() error {
