@@ -132,7 +132,7 @@ func TestKilledBetweenAnyTwoNumbers(t *testing.T) {
 		}
 		// Seven screens, one receipt, one result, and perhaps lines of progress.
 		accepted, results, repeats := 0, 0, 0
-		for i, text := range all {
+		for _, text := range all {
 			switch {
 			case strings.Contains(text, "的回复（"):
 				// Gateway and dialog died together in the moment after WeCom had the answer: it comes once more, marked as late.
@@ -141,7 +141,7 @@ func TestKilledBetweenAnyTwoNumbers(t *testing.T) {
 				accepted++
 			case strings.Contains(text, "5/5"):
 				results++
-			case i >= 7 && !strings.Contains(text, "进行中"):
+			case accepted > 0 && !strings.Contains(text, "进行中"):
 				t.Errorf("nobody asked for this:\n%s", text)
 			}
 		}
