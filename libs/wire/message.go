@@ -78,7 +78,7 @@ type Reply struct {
 	By int64 `json:"by,omitempty"`
 }
 
-// ReplyTaken is a gateway's answer to a Reply: whether WeCom has it now as the passive reply.
+// ReplyTaken is a gateway's answer to a Reply: whether WeCom has it, or is being given it, as the passive reply.
 // When nobody says Passive, dialog publishes the reply on OUT.
 type ReplyTaken struct {
 	V       int  `json:"v"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -111,6 +112,11 @@ func (a *answer) reply(x *exchange, r *wire.Reply) {
 		label, passive = "push", false
 	}
 	a.h.Metrics.Callbacks.WithLabelValues(a.app.Name, label).Inc()
+	// Dialog hears the yes while the answer is being written, not after it: a process that dies right behind the answer must
+	// have it noted, or the reply would be pushed as well. A yes that turns out wrong is mended by pushing from here; a death in
+	// between breaks the connection, so that WeCom delivers again and is answered then.
+	taken := passive && !gone
+	x.settle(taken, !passive)
 	var err error
 	if label == "passive" {
 		err = a.text(parts[0])
@@ -118,10 +124,33 @@ func (a *answer) reply(x *exchange, r *wire.Reply) {
 		err = a.h.write(a.c, http.StatusOK, "", nil)
 	}
 	a.h.sent(a.app, err)
-	taken := passive && err == nil && !gone
-	x.settle(taken, !passive)
-	if taken && len(parts) == 1 {
+	switch {
+	case taken && err != nil && len(r.Screens) > 0 && x.confirm:
+		a.h.push(x, r)
+	case taken && err == nil && len(parts) == 1:
 		a.h.Metrics.Replies.WithLabelValues(a.app.Name, "passive").Inc()
+	}
+}
+
+// beginning is what of a message is repeated to say which one an answer belongs to.
+func beginning(text string) string {
+	const most = 20
+	if r := []rune(strings.Join(strings.Fields(text), " ")); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return text
+}
+
+// push stores a reply on OUT as dialog would, under the id that dialog would use.
+func (h *Handler) push(x *exchange, r *wire.Reply) {
+	ctx, cancel := context.WithTimeout(context.Background(), h.Publish)
+	defer cancel()
+	out := wire.Outbound{
+		V: wire.Version, ID: r.ID + ":reply", Corp: r.Corp, App: r.App, User: r.User, Screens: r.Screens,
+		InReplyTo: r.ID, SaidText: beginning(x.in.Text), SentAt: x.in.SentAt,
+	}
+	if _, err := h.Bus.Publish(ctx, wire.OutSubject(r.Corp, r.App, r.User), out.ID, out); err != nil {
+		h.Log.Error("a reply that could not be written could not be pushed either", zap.String("app", x.app.Name), zap.String("id", r.ID), zap.Error(err))
 	}
 }
 
