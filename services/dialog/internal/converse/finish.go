@@ -2,7 +2,6 @@ package converse
 
 import (
 	"context"
-	"strings"
 
 	"go.uber.org/zap"
 
@@ -87,10 +86,7 @@ func (c *Converser) deliver(ctx context.Context, in wire.Inbound, rec *record) e
 	case err != nil && !bus.NobodyListens(err):
 		c.Log.Info("no gateway confirmed the reply; it is pushed", zap.String("id", in.ID), zap.Error(err))
 	}
-	out := wire.Outbound{
-		V: wire.Version, ID: in.ID + ":reply", Corp: in.Corp, App: in.App, User: in.User, Screens: rec.Reply.Screens,
-		InReplyTo: in.ID, SaidText: short(in.Text), SentAt: in.SentAt,
-	}
+	out := wire.LateReply(in, rec.Reply)
 	if _, err := c.Bus.Publish(ctx, wire.OutSubject(in.Corp, in.App, in.User), out.ID, out); err != nil {
 		return err
 	}
@@ -100,13 +96,4 @@ func (c *Converser) deliver(ctx context.Context, in wire.Inbound, rec *record) e
 		c.Log.Warn("reply not marked", zap.String("id", in.ID), zap.Error(err))
 	}
 	return nil
-}
-
-// short is the beginning of what was typed, for the line that says which message an answer belongs to.
-func short(text string) string {
-	r := []rune(strings.Join(strings.Fields(text), " "))
-	if len(r) > 20 {
-		return string(r[:20]) + "…"
-	}
-	return string(r)
 }

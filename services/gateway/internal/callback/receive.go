@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -132,23 +131,11 @@ func (a *answer) reply(x *exchange, r *wire.Reply) {
 	}
 }
 
-// beginning is what of a message is repeated to say which one an answer belongs to.
-func beginning(text string) string {
-	const most = 20
-	if r := []rune(strings.Join(strings.Fields(text), " ")); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return text
-}
-
 // push stores a reply on OUT as dialog would, under the id that dialog would use.
 func (h *Handler) push(x *exchange, r *wire.Reply) {
 	ctx, cancel := context.WithTimeout(context.Background(), h.Publish)
 	defer cancel()
-	out := wire.Outbound{
-		V: wire.Version, ID: r.ID + ":reply", Corp: r.Corp, App: r.App, User: r.User, Screens: r.Screens,
-		InReplyTo: r.ID, SaidText: beginning(x.in.Text), SentAt: x.in.SentAt,
-	}
+	out := wire.LateReply(x.in, *r)
 	if _, err := h.Bus.Publish(ctx, wire.OutSubject(r.Corp, r.App, r.User), out.ID, out); err != nil {
 		h.Log.Error("a reply that could not be written could not be pushed either", zap.String("app", x.app.Name), zap.String("id", r.ID), zap.Error(err))
 	}
