@@ -27,7 +27,12 @@ type Claims struct {
 	Expires   int64    `json:"exp"` // Unix seconds; at the claim it must not have passed
 	Read      bool     `json:"read,omitempty"`
 	Title     string   `json:"title,omitempty"` // the action in the words of the menu, for texts to the user
+	Lang      string   `json:"lang,omitempty"`  // of the user: zh when empty
 }
+
+// ActionCancel is the action by which a person stops one of their own: args {"id": action id}. It needs no entry in a
+// catalog. An executor cancels what belongs to the same corp, app and user and was sent to the same zone and pool.
+const ActionCancel = "palmops.cancel"
 
 // States of an action.
 const (
@@ -78,6 +83,7 @@ type Record struct {
 	Created  int64           `json:"created,omitempty"` // Unix milliseconds, as all below
 	Started  int64           `json:"started,omitempty"`
 	Ended    int64           `json:"ended,omitempty"`
+	Lang     string          `json:"lang,omitempty"` // of the user
 	Beat     int64           `json:"beat,omitempty"` // counts heartbeats: observers time its change by their own clock
 }
 
@@ -96,6 +102,7 @@ type Event struct {
 	Output   string `json:"output,omitempty"`
 	Executor string `json:"executor,omitempty"`
 	At       int64  `json:"at"` // Unix milliseconds
+	Lang     string `json:"lang,omitempty"`
 }
 
 // Question asks a pool for a list or for current values: an Action that changes nothing, claims.read set.
@@ -108,6 +115,20 @@ type Answer struct {
 	Fields map[string]string `json:"fields,omitempty"` // or one thing's values
 	Fault  *Fault            `json:"fault,omitempty"`
 	AsOf   int64             `json:"as_of,omitempty"` // Unix milliseconds
+	View   *View             `json:"view,omitempty"`  // or the state of a remote node
+}
+
+// View is what a node shows that is not written in YAML but in Go or by an executor. Such a node is a function of what was
+// typed since it was entered. A remote one is asked a Question whose arguments are those of its source and, besides,
+// "inputs" (what was typed, accepted inputs joined by - with the escapes of a session's path; "" at first) and "lang".
+type View struct {
+	Title  string   `json:"title,omitempty"`
+	Body   []string `json:"body,omitempty"`
+	Items  []Item   `json:"items,omitempty"`  // choices by number; the chosen Value becomes the next input
+	Free   bool     `json:"free,omitempty"`   // any text may be typed as well
+	Refuse string   `json:"refuse,omitempty"` // the newest input is not accepted, and why; all else is ignored then
+	Done   bool     `json:"done,omitempty"`   // the node has ended with Value
+	Value  string   `json:"value,omitempty"`
 }
 
 // Item is one line of a list: the value an action takes, and what a person reads.

@@ -29,7 +29,9 @@ const (
 	StreamAudit = "AUDIT"
 	StreamAdv   = "ADV"
 
-	BucketActions = "ACTIONS"
+	BucketActions  = "ACTIONS"
+	BucketRequests = "REQUESTS" // dialog's: menu and policy revisions, later approvals and enrolments
+	BucketOutputs  = "OUTPUTS"  // object store: outputs too large for a message, 7 days
 )
 
 // InPartitions and OutPartitions are how many ordered lanes a stream has. One user is always on the same lane,

@@ -56,6 +56,9 @@ type Screen struct {
 	Page    int      `json:"page,omitempty"` // from 1; 0 when there is only one
 	Pages   int      `json:"pages,omitempty"`
 	Keys    string   `json:"keys,omitempty"` // last line: the keys that work here
+	// Card is the task id under which this screen may go out as a template card with its choices as buttons; "" for text
+	// only. A press on a button is the event template_card_event with this TaskID and the choice's key as EventKey.
+	Card string `json:"card,omitempty"`
 }
 
 // Choice is one numbered line.
@@ -116,13 +119,40 @@ type Outbound struct {
 	InReplyTo string `json:"in_reply_to,omitempty"`
 	SaidText  string `json:"said_text,omitempty"`
 	SentAt    int64  `json:"sent_at,omitempty"` // Unix seconds
+	// Card is a card that was pressed and shall not be pressed again; it is updated before the screens are sent.
+	Card *CardUpdate `json:"card,omitempty"`
+	// File is sent after the screens.
+	File *File  `json:"file,omitempty"`
+	Lang string `json:"lang,omitempty"` // of the person: zh when empty
 }
 
-// PersonQuery asks the gateway's directory for a member.
+// CardUpdate makes the buttons of a pressed card dead.
+type CardUpdate struct {
+	ResponseCode string `json:"response_code"` // of the press; good for one update
+	Label        string `json:"label"`         // what stands on the button from then on
+}
+
+// File is a file to send: Object is its name in the object store BucketOutputs.
+type File struct {
+	Object string `json:"object"`
+	Name   string `json:"name"` // as the person sees it
+	Size   int64  `json:"size"` // bytes
+}
+
+// PersonQuery asks the gateway's directory for a member, answered with a Person; or with List set for a list of the
+// directory, answered with an Answer.
 type PersonQuery struct {
 	V    int    `json:"v"`
 	User string `json:"user"`
+	List string `json:"list,omitempty"` // ListMembers or ListDepartments
+	In   int64  `json:"in,omitempty"`   // department, with all below it; 0 for all
 }
+
+// Lists of the directory. A member's Value is the user id, Label the name; a department's Value is its id in decimal.
+const (
+	ListMembers     = "members"
+	ListDepartments = "departments"
+)
 
 // Person is a member of the corp as its directory knows them. Found is false for a stranger; Fault says why the
 // directory could not be asked.
