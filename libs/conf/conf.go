@@ -114,6 +114,19 @@ func Read(path string) ([]byte, error) {
 	return data, nil
 }
 
+// ReadPrivate is Read for a file with secrets: it refuses one that others than its owner may read. The error quotes nothing of
+// the file.
+func ReadPrivate(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, Problems{{File: path, Text: reason(err)}}
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return nil, Problems{{File: path, Text: fmt.Sprintf("mode %04o lets others read the secrets in it; its mode must be 0600", mode)}}
+	}
+	return Read(path)
+}
+
 func reason(err error) string {
 	var pe *os.PathError
 	if errors.As(err, &pe) {

@@ -107,3 +107,26 @@ func TestWeComFromEnv(t *testing.T) {
 		t.Error("both forms set is no error")
 	}
 }
+
+func TestReadPrivateRefusesWhatOthersMayRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	if err := os.WriteFile(path, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := ReadPrivate(path); err != nil || string(data) != "secret" {
+		t.Errorf("%q %v", data, err)
+	}
+	for _, mode := range []os.FileMode{0o640, 0o604, 0o644} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		var ps Problems
+		_, err := ReadPrivate(path)
+		if !errors.As(err, &ps) || !strings.Contains(err.Error(), "mode must be 0600") || strings.Contains(err.Error(), "\"secret") {
+			t.Errorf("%s: %v", mode, err)
+		}
+	}
+	if _, err := ReadPrivate(path + "x"); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("%v", err)
+	}
+}

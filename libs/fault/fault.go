@@ -1,14 +1,22 @@
 // Package fault is the closed set of ways in which something can go wrong in palmops.
 //
 // A kind decides three things and nothing else does: what becomes of a queue message (see libs/bus),
-// which sentence a user may read (Safe), and whether a caller may try again. Details stay in the wrapped
+// which sentence a user may read (SafeIn), and whether a caller may try again. Details stay in the wrapped
 // error and reach only the log. Kinds travel on the wire by name, so names are never reused.
 package fault
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
+
+	"palmops/libs/lang"
 )
+
+//go:embed texts.yaml
+var textsFile []byte
+
+var texts = lang.MustLoad(textsFile)
 
 // Kind says what sort of failure an error is.
 type Kind string
@@ -86,9 +94,13 @@ func KindOf(err error) Kind {
 // Is reports whether err is of the given kind.
 func Is(err error, kind Kind) bool { return err != nil && KindOf(err) == kind }
 
-// Safe is the sentence a user may read about err: the text set by WithText if there is one, else the kind's own.
-// It never contains err's details. Each sentence says what happened, what was not done, and what to do next.
-func Safe(err error) string {
+// Safe is SafeIn in Chinese.
+func Safe(err error) string { return SafeIn(err, lang.Chinese) }
+
+// SafeIn is the sentence a user may read about err: the text set by WithText if there is one, in whatever language it was
+// set, else the kind's own in language t. It never contains err's details. Each sentence says what happened, what was not
+// done, and what to do next. It is "" for a nil err.
+func SafeIn(err error, t lang.Tag) string {
 	if err == nil {
 		return ""
 	}
@@ -98,27 +110,30 @@ func Safe(err error) string {
 			return e.Text
 		}
 	}
-	return KindText(KindOf(err))
+	return KindTextIn(t, KindOf(err))
 }
 
-// KindText is the sentence for a kind, in simplified Chinese.
-func KindText(kind Kind) string {
+// KindText is KindTextIn in Chinese.
+func KindText(kind Kind) string { return KindTextIn(lang.Chinese, kind) }
+
+// KindTextIn is the sentence for a kind in a language. A kind that is none of Kinds reads as Internal.
+func KindTextIn(t lang.Tag, kind Kind) string {
 	switch kind {
 	case Invalid:
-		return "输入不符合要求，没有执行任何操作。请按提示重新输入。"
+		return texts.Say(t, "kind.invalid")
 	case Denied:
-		return "没有权限，没有执行任何操作。需要权限请联系管理员。"
+		return texts.Say(t, "kind.denied")
 	case Expired:
-		return "已过有效期，没有执行任何操作。请重新发起。"
+		return texts.Say(t, "kind.expired")
 	case NotFound:
-		return "目标不存在，没有执行任何操作。请返回上一级重新选择。"
+		return texts.Say(t, "kind.not_found")
 	case Conflict:
-		return "目标状态已发生变化，没有执行任何操作。请重新查看后再操作。"
+		return texts.Say(t, "kind.conflict")
 	case Transient:
-		return "系统暂时不可用，没有执行任何操作。请稍后重试。"
+		return texts.Say(t, "kind.transient")
 	case Unknown:
-		return "结果未知：操作可能已生效，也可能没有。请先核对目标状态，不要直接重试。"
+		return texts.Say(t, "kind.unknown")
 	default:
-		return "系统内部错误，没有得到结果。请核对目标状态后联系管理员。"
+		return texts.Say(t, "kind.internal")
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"palmops/libs/lang"
+	"palmops/libs/lang/langtest"
 )
 
 func TestKindOfFindsTheOutermostKind(t *testing.T) {
@@ -46,5 +49,25 @@ func TestSafeNeverShowsDetails(t *testing.T) {
 	}
 	if Wrap(Invalid, nil, "x") != nil || WithText(nil, "x") != nil || Safe(nil) != "" {
 		t.Error("nil must stay nil")
+	}
+}
+
+func TestSentencesInBothLanguages(t *testing.T) {
+	langtest.Check(t, texts, ".")
+	seen := map[string]Kind{}
+	for _, kind := range Kinds() {
+		for _, tag := range []lang.Tag{lang.Chinese, lang.English} {
+			text := SafeIn(New(kind, "details"), tag)
+			if other, twice := seen[text]; twice || text != KindTextIn(tag, kind) || strings.Contains(text, "details") {
+				t.Errorf("%s in %s: %q (as %s)", kind, tag, text, other)
+			}
+			seen[text] = kind
+		}
+	}
+	if KindTextIn(lang.English, "nonsense") != KindTextIn(lang.English, Internal) || KindText(Denied) != KindTextIn("fr", Denied) {
+		t.Error("an unknown kind or language")
+	}
+	if SafeIn(WithText(New(Denied, "x"), "own words"), lang.Chinese) != "own words" {
+		t.Error("own words are lost")
 	}
 }

@@ -83,5 +83,9 @@ func (s Service) run(ctx context.Context, args []string, errs io.Writer) error {
 		fmt.Fprintln(errs, hello)
 	}
 	log.Info("serving", zap.String("service", s.Name), zap.String("admin", a.Addr()))
-	return All(ctx, log, StopWithin, Named{"admin", a}, own)
+	parts := []Named{{"admin", a}}
+	if r, ok := part.(Reloader); ok {
+		parts = append(parts, Hangup(r, log))
+	}
+	return All(ctx, log, StopWithin, append(parts, own)...)
 }

@@ -24,7 +24,8 @@ func (e *APIError) Error() string {
 func (e *APIError) tokenRejected() bool { return e.Code == 40014 || e.Code == 42001 }
 
 // FaultKind sorts the codes: Transient where a later try may work, Denied where credentials, rights or settings stand
-// in the way, NotFound for receivers and departments that do not exist or are not visible, Expired for one-time codes,
+// in the way, NotFound for receivers, departments and tags that do not exist or are not visible, Expired for one-time codes
+// and media,
 // Invalid for wrong parameters, and Internal for codes that page 90313 puts in none of these groups.
 func (e *APIError) FaultKind() fault.Kind {
 	switch e.Code {
@@ -32,11 +33,11 @@ func (e *APIError) FaultKind() fault.Kind {
 		return fault.Transient
 	case 40001, 40013, 40056, 43012, 48002, 48006, 48009, 48010, 60011, 60020, 301002:
 		return fault.Denied
-	case 40003, 60003, 60021, 60111, 81013:
+	case 40003, 40068, 60003, 60021, 60111, 60123, 81013:
 		return fault.NotFound
-	case 40029, 42003, 42022, 42052, 60140:
+	case 40007, 40029, 42003, 42022, 42052, 60140:
 		return fault.Expired
-	case 40057, 40058, 40063, 41001, 44004, 45002, 82001:
+	case 40057, 40058, 40063, 41001, 44004, 45001, 45002, 82001:
 		return fault.Invalid
 	}
 	if e.Code >= 42014 && e.Code <= 42051 { // template cards

@@ -21,7 +21,9 @@ import (
 const (
 	defaultBaseURL = "https://qyapi.weixin.qq.com"
 	maxResponse    = 1 << 20          // bytes of an answer
+	maxListing     = 16 << 20         // bytes of an answer that lists members, departments or tags
 	callTimeout    = 10 * time.Second // of one HTTP exchange, when the context allows more
+	uploadTimeout  = time.Minute      // of one upload, when the context allows more
 	busyTries      = 3                // page 90313: errcode -1 may be tried three times
 )
 
@@ -43,6 +45,7 @@ type Client struct {
 	secret  string
 	agentID int64
 	http    *http.Client
+	uploads *http.Client // the same without its timeout, which is made for short calls
 	tokens  TokenCache
 	now     func() time.Time
 	backoff func(try int) time.Duration
@@ -75,16 +78,36 @@ func NewClient(o ClientOptions) *Client {
 		*c.http = *o.HTTP
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	uploads := *c.http
+	uploads.Timeout = 0
+	c.uploads = &uploads
 	return c
 }
 
-// call is one function of the API: its path below /cgi-bin/, and what it takes. body is marshaled and posted unless nil.
-// effect says that the call does something, so that a lost answer leaves it open whether it was done.
+// call is one function of the API: its path below /cgi-bin/, and what it takes. body is marshaled and posted unless nil;
+// a form is posted as it is. effect says that the call does something, so that a lost answer leaves it open whether it
+// was done. max is how many bytes the answer may have, maxResponse when 0.
 type call struct {
 	api    string
 	query  url.Values
 	body   any
+	form   *form
 	effect bool
+	max    int64
+}
+
+// form is a body that is no JSON. It can be sent any number of times.
+type form struct {
+	contentType string
+	parts       [][]byte // one after the other
+}
+
+func (f *form) open() (io.Reader, int64) {
+	readers, size := make([]io.Reader, len(f.parts)), int64(0)
+	for i, p := range f.parts {
+		readers[i], size = bytes.NewReader(p), size+int64(len(p))
+	}
+	return io.MultiReader(readers...), size
 }
 
 // do makes a call with a token and decodes the answer into out. When WeCom no longer takes the token, it is fetched
@@ -130,7 +153,11 @@ func (c *Client) patiently(ctx context.Context, k call, query url.Values, out an
 
 // exchange is one request and its answer. No error of it holds the URL, for the URL holds the token or the secret.
 func (c *Client) exchange(ctx context.Context, k call, query url.Values, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	client, timeout := c.http, callTimeout
+	if k.form != nil {
+		client, timeout = c.uploads, uploadTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	// Once a connection is there, the request may be on its way, whatever becomes of the answer.
 	var connected atomic.Bool
@@ -144,27 +171,17 @@ func (c *Client) exchange(ctx context.Context, k call, query url.Values, out any
 		return fault.Wrap(fault.Transient, err, "wecom: "+k.api+": "+what)
 	}
 
-	method, body := http.MethodGet, io.Reader(nil)
-	if k.body != nil {
-		data, err := json.Marshal(k.body)
-		if err != nil {
-			return fault.Wrap(fault.Internal, err, "wecom: "+k.api)
-		}
-		method, body = http.MethodPost, bytes.NewReader(data)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+"/cgi-bin/"+k.api+"?"+query.Encode(), body)
+	req, err := c.request(ctx, k, query)
 	if err != nil {
-		return fault.New(fault.Internal, "wecom: %s: the base URL is not one", k.api)
+		return err
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := c.http.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return lost(withoutURL(err), "no answer")
 	}
 	defer func() { _ = resp.Body.Close() }() // read to its end, or not worth keeping
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
+	limit := max(k.max, maxResponse)
+	data, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case err != nil:
 		return lost(err, "half an answer")
@@ -175,7 +192,7 @@ func (c *Client) exchange(ctx context.Context, k call, query url.Values, out any
 		return fault.New(fault.Internal, "wecom: %s: HTTP status %d", k.api, resp.StatusCode)
 	case resp.StatusCode != http.StatusOK:
 		return lost(fmt.Errorf("HTTP status %d", resp.StatusCode), "no answer")
-	case len(data) > maxResponse:
+	case int64(len(data)) > limit:
 		return unreadable(k, "the answer is too long")
 	}
 	var head struct {
@@ -192,6 +209,34 @@ func (c *Client) exchange(ctx context.Context, k call, query url.Values, out any
 		return unreadable(k, "the answer has another shape")
 	}
 	return nil
+}
+
+// request makes the HTTP request of a call.
+func (c *Client) request(ctx context.Context, k call, query url.Values) (*http.Request, error) {
+	method, contentType := http.MethodGet, ""
+	var body io.Reader
+	size := int64(0)
+	switch {
+	case k.form != nil:
+		method, contentType = http.MethodPost, k.form.contentType
+		body, size = k.form.open()
+	case k.body != nil:
+		data, err := json.Marshal(k.body)
+		if err != nil {
+			return nil, fault.Wrap(fault.Internal, err, "wecom: "+k.api)
+		}
+		method, contentType = http.MethodPost, "application/json"
+		body, size = bytes.NewReader(data), int64(len(data))
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+"/cgi-bin/"+k.api+"?"+query.Encode(), body)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "wecom: %s: the base URL is not one", k.api)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", contentType)
+		req.ContentLength = size // net/http cannot tell the length of joined readers, and WeCom takes no chunks
+	}
+	return req, nil
 }
 
 // unreadable is the error for an answer that came whole and says nothing: trying again would bring the same.

@@ -324,7 +324,7 @@ func TestDirectory(t *testing.T) {
 	_, err = c.User(t.Context(), "")
 	wantKind(t, err, fault.Invalid)
 	d, err := c.Departments(t.Context())
-	if err != nil || len(d) != 2 || d[1] != (Department{2, 1, 5}) {
+	if err != nil || len(d) != 2 || d[1] != (Department{ID: 2, ParentID: 1, Order: 5}) {
 		t.Errorf("%+v, %v", d, err)
 	}
 }

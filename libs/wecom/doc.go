@@ -26,13 +26,14 @@
 //
 // # API
 //
-// A [Client] sends messages and reads the directory for one application. It keeps the access token, fetches it once
-// however many callers wait, replaces it once when WeCom no longer takes it, and sorts failures into the kinds of
-// package fault: a refusal by WeCom is an [*APIError], and a request whose answer was lost is fault.Unknown, never
-// a failure that invites a second try.
+// A [Client] sends messages, cards with buttons and files, and reads the directory, for one application. It keeps the
+// access token, fetches it once however many callers wait, replaces it once when WeCom no longer takes it, and sorts
+// failures into the kinds of package fault: a refusal by WeCom is an [*APIError], and a request whose answer was lost is
+// fault.Unknown, never a failure that invites a second try. Uploads are the exception: a second one is no harm.
 //
 // Sources: developer.work.weixin.qq.com/document/path, pages 90930, 90238, 90968 (callbacks), 90239, 90240, 90241
-// (messages, events, replies), 90307 (codes), 101033 (AI bot), 91039, 90236, 90313 (API).
+// (messages, events, replies), 90307 (codes), 101033 (AI bot), 91039, 90236, 94888, 90253, 90313 (API),
+// 90196, 90200, 90208, 95350, 90213, 90216 (directory).
 package wecom
 
 // Limits of the protocol, in bytes.

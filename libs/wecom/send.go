@@ -13,6 +13,8 @@ import (
 const (
 	TypeText     = "text"
 	TypeMarkdown = "markdown"
+	TypeCard     = "template_card"
+	TypeFile     = "file"
 )
 
 // maxDuplicateCheck is the longest interval that WeCom takes.
@@ -21,8 +23,10 @@ const maxDuplicateCheck = 4 * time.Hour
 // OutMessage is a message from the application to members (page 90236).
 type OutMessage struct {
 	ToUser  string // user ids, at most 1000, joined by '|'
-	MsgType string // TypeText, also when empty, or TypeMarkdown, which only the WeCom client shows
-	Text    string // 1 to MaxText bytes of UTF-8
+	MsgType string // TypeText, also when empty, TypeMarkdown, which only the WeCom client shows, TypeCard or TypeFile
+	Text    string // of a text and of markdown: 1 to MaxText bytes of UTF-8
+	Card    *Card  // of a TypeCard
+	MediaID string // of a TypeFile: what Upload returned, at most 3 days ago
 	// DuplicateCheck makes WeCom swallow the same message when it is sent again within this time: whole seconds, at
 	// most 4 h, 0 for never. It is what makes a second try safe after fault.Unknown.
 	DuplicateCheck time.Duration
@@ -31,7 +35,7 @@ type OutMessage struct {
 // SendResult is WeCom's answer to a message that at least one member gets.
 type SendResult struct {
 	MsgID        string
-	ResponseCode string   // of an interactive card, for 72 h
+	ResponseCode string   // of an interactive card, for one UpdateCard within 72 h
 	InvalidUser  []string // user ids that got nothing, in lower case
 	Unlicensed   []string // user ids without a licence for the application
 }
@@ -42,6 +46,8 @@ type sendRequest struct {
 	AgentID        int64     `json:"agentid"`
 	Text           *sendText `json:"text,omitempty"`
 	Markdown       *sendText `json:"markdown,omitempty"`
+	Card           *sendCard `json:"template_card,omitempty"`
+	File           *sendFile `json:"file,omitempty"`
 	DuplicateCheck int       `json:"enable_duplicate_check,omitempty"`
 	Interval       int64     `json:"duplicate_check_interval,omitempty"`
 }
@@ -50,26 +56,21 @@ type sendText struct {
 	Content string `json:"content"`
 }
 
+type sendFile struct {
+	MediaID string `json:"media_id"`
+}
+
 // Send sends a message. Errors: fault.Invalid when m breaks the limits above; *APIError when WeCom refused, with
 // nothing sent; fault.Transient when the request did not leave; fault.Unknown when the answer was lost, and the message
 // may have arrived.
 func (c *Client) Send(ctx context.Context, m OutMessage) (SendResult, error) {
 	r := sendRequest{ToUser: m.ToUser, MsgType: m.MsgType, AgentID: c.agentID}
-	switch m.MsgType {
-	case TypeText, "":
-		r.MsgType, r.Text = TypeText, &sendText{m.Text}
-	case TypeMarkdown:
-		r.Markdown = &sendText{m.Text}
-	default:
-		return SendResult{}, fault.New(fault.Invalid, "wecom: messages of type %q are not sent", m.MsgType)
+	if err := r.fill(m); err != nil {
+		return SendResult{}, err
 	}
 	switch {
 	case m.ToUser == "" || strings.Count(m.ToUser, "|") >= 1000:
 		return SendResult{}, fault.New(fault.Invalid, "wecom: a message has 1 to 1000 receivers")
-	case m.Text == "" || len(m.Text) > MaxText:
-		return SendResult{}, fault.New(fault.Invalid, "wecom: a text has 1 to %d bytes, not %d", MaxText, len(m.Text))
-	case !utf8.ValidString(m.Text):
-		return SendResult{}, fault.New(fault.Invalid, "wecom: the text is not UTF-8")
 	case m.DuplicateCheck < 0 || m.DuplicateCheck > maxDuplicateCheck:
 		return SendResult{}, fault.New(fault.Invalid, "wecom: duplicates are found within at most %s", maxDuplicateCheck)
 	case m.DuplicateCheck > 0:
@@ -88,6 +89,35 @@ func (c *Client) Send(ctx context.Context, m OutMessage) (SendResult, error) {
 		MsgID: out.MsgID, ResponseCode: out.ResponseCode,
 		InvalidUser: splitList(out.InvalidUser), Unlicensed: splitList(out.Unlicensed),
 	}, nil
+}
+
+// fill puts the content of m into the request, and checks it.
+func (r *sendRequest) fill(m OutMessage) error {
+	switch m.MsgType {
+	case TypeText, "":
+		r.MsgType, r.Text = TypeText, &sendText{m.Text}
+	case TypeMarkdown:
+		r.Markdown = &sendText{m.Text}
+	case TypeCard:
+		card, err := m.Card.encode()
+		r.Card = card
+		return err
+	case TypeFile:
+		if m.MediaID == "" {
+			return fault.New(fault.Invalid, "wecom: a file is sent by its media id")
+		}
+		r.File = &sendFile{m.MediaID}
+		return nil
+	default:
+		return fault.New(fault.Invalid, "wecom: messages of type %q are not sent", m.MsgType)
+	}
+	switch {
+	case m.Text == "" || len(m.Text) > MaxText:
+		return fault.New(fault.Invalid, "wecom: a text has 1 to %d bytes, not %d", MaxText, len(m.Text))
+	case !utf8.ValidString(m.Text):
+		return fault.New(fault.Invalid, "wecom: the text is not UTF-8")
+	}
+	return nil
 }
 
 // splitList takes a list apart that is joined by '|'.

@@ -14,6 +14,6 @@ func LateReply(in Inbound, r Reply) Outbound {
 	}
 	return Outbound{
 		V: Version, ID: in.ID + ":reply", Corp: in.Corp, App: in.App, User: in.User, Screens: r.Screens,
-		InReplyTo: in.ID, SaidText: said, SentAt: in.SentAt,
+		InReplyTo: in.ID, SaidText: said, SentAt: in.SentAt, Lang: r.Lang,
 	}
 }

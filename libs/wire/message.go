@@ -78,7 +78,8 @@ type Reply struct {
 	Screens []Screen `json:"screens"`
 	// By is until when dialog waits to hear that WeCom has the reply, Unix milliseconds; 0 in what is kept. After it dialog
 	// pushes, so that a gateway which sees the reply later must not give it to WeCom as well.
-	By int64 `json:"by,omitempty"`
+	By   int64  `json:"by,omitempty"`
+	Lang string `json:"lang,omitempty"` // of the person: zh when empty
 }
 
 // ReplyTaken is a gateway's answer to a Reply: whether WeCom has it, or is being given it, as the passive reply.

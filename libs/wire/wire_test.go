@@ -26,7 +26,7 @@ var samples = map[string]any{
 	"reply": Reply{V: 1, ID: "0a1b", Corp: "wwpalmops00000001", App: "ops", User: "zhangsan", Screens: []Screen{{
 		Kind: ScreenMenu, Title: "掌上运维", Note: "请回复数字", Body: []string{"一行"}, Choices: []Choice{{Key: "1", Label: "零售事业部", Detail: "2 项"}},
 		Page: 1, Pages: 2, Keys: "0 返回 · # 退出", Card: "c-1",
-	}}, By: 1795400000523},
+	}}, By: 1795400000523, Lang: "en"},
 	"reply_taken":  ReplyTaken{V: 1, Passive: true},
 	"said_query":   SaidQuery{V: 1, ID: "0a1b", Corp: "wwpalmops00000001", App: "ops", User: "zhangsan"},
 	"said":         Said{V: 1, Reply: &Reply{V: 1, ID: "0a1b"}, Pushed: true},

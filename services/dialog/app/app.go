@@ -7,11 +7,14 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
@@ -26,11 +29,17 @@ import (
 	"palmops/libs/wire"
 	"palmops/services/dialog/internal/ask"
 	"palmops/services/dialog/internal/converse"
+	"palmops/services/dialog/internal/outputs"
 	"palmops/services/dialog/internal/people"
 	"palmops/services/dialog/internal/report"
+	"palmops/services/dialog/internal/revision"
 	"palmops/services/dialog/internal/rules"
 	"palmops/services/dialog/internal/session"
+	"palmops/services/dialog/internal/tasks"
 	"palmops/services/dialog/menu"
+	"palmops/services/dialog/node"
+	"palmops/services/dialog/node/cidr"
+	"palmops/services/dialog/policy"
 )
 
 // Timing of the inbound lanes: a message that nobody settled comes to another replica after ackWait; the handler ends before.
@@ -45,6 +54,7 @@ type Options struct {
 	Keys     []token.KeySet // one for each zone
 	NATS     bus.Options    // Name and Log are set by New
 	RedisURL conf.Secret
+	Nodes    map[string]node.Node  // written in Go, by the name menus call them; DefaultNodes when nil
 	Log      *zap.Logger           // nil for silence
 	Registry prometheus.Registerer // of this dialog alone; nil for none
 	Now      func() time.Time      // time.Now when nil
@@ -59,6 +69,7 @@ type App struct {
 	store    *session.Store
 	rules    *rules.Rules
 	trail    *audit.Trail
+	asker    *ask.Asker
 	converse *converse.Converser
 	reporter *report.Reporter
 	sweeper  *report.Sweeper
@@ -66,6 +77,17 @@ type App struct {
 }
 
 var _ run.Part = (*App)(nil)
+
+// DefaultNodes are the nodes in Go that every dialog has.
+func DefaultNodes() map[string]node.Node { return map[string]node.Node{"cidr": cidr.Node} }
+
+// NodeNames are the names of DefaultNodes, for checks of menus.
+func NodeNames() []string { return names(DefaultNodes()) }
+
+// names of no nodes is empty and not nil, which would mean any.
+func names(nodes map[string]node.Node) []string {
+	return append([]string{}, slices.Sorted(maps.Keys(nodes))...)
+}
 
 // New reads menu and policy, connects to the bus and declares the streams; it waits for the bus until ctx ends, and does
 // not wait for Redis. Who does not call Run calls Close. Errors: conf.Problems for wrong files; Invalid for keys or a
@@ -76,9 +98,8 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := o.Log.Named("dialog")
-	r, err := rules.New(o.Config.Menu, o.Config.Policy, zonesKnown(signer), log, o.Registry)
-	if err != nil {
+	check := zonesKnown(signer)
+	if err := o.checkFiles(check); err != nil {
 		return nil, err
 	}
 	ropts, err := session.Options(o.RedisURL.Reveal())
@@ -87,31 +108,72 @@ func New(ctx context.Context, o Options) (*App, error) {
 	}
 	// The client writes a line of its own to standard error for every failed dial; what it returns says the same.
 	logging.Disable()
-	a := &App{log: log, rules: r, redis: redis.NewClient(ropts)}
+	log := o.Log.Named("dialog")
+	a := &App{log: log, redis: redis.NewClient(ropts)}
 	a.store = session.New(a.redis)
 	o.NATS.Name, o.NATS.Log = "palmops-dialog", log
-	if a.bus, err = bus.Connect(ctx, o.NATS); err != nil {
+	if err := a.wire(ctx, o, signer, check); err != nil {
 		a.Close()
 		return nil, err
 	}
-	stream, records, err := declare(ctx, a.bus, max(o.Config.NATS.Replicas, 1))
-	if err != nil {
-		a.Close()
-		return nil, err
-	}
-	a.trail = audit.New(a.bus, "dialog", o.Instance, log, o.Registry)
-	a.converse = converse.New(converse.Options{
-		Bus: a.bus, Store: a.store, People: people.New(a.bus, a.store, o.Now), Rules: r, Asker: ask.NewAsker(a.bus, signer, o.Now),
-		Signer: signer, Audit: a.trail, Stream: stream, Log: log, Registry: o.Registry, Now: o.Now,
-	})
-	a.reporter = report.New(a.bus, records, log, o.Registry)
-	a.sweeper = report.NewSweeper(a.bus, records, signer, a.store, o.Now, log)
 	return a, nil
+}
+
+// checkFiles finds mistakes in menu and policy before anything is waited for.
+func (o Options) checkFiles(check func(*menu.Menu) error) error {
+	var ps conf.Problems
+	m, err := menu.Load(o.Config.Menu, menu.BuildOptions{Nodes: names(o.Nodes)})
+	ps.Merge(o.Config.Menu, err)
+	p, err := policy.Load(o.Config.Policy)
+	ps.Merge(o.Config.Policy, err)
+	if m != nil && p != nil {
+		ps.Merge(o.Config.Policy, p.Validate(m))
+	}
+	if m != nil {
+		ps.Merge(o.Config.Menu, check(m))
+	}
+	return ps.Err()
+}
+
+// wire connects to the bus and puts the parts together.
+func (a *App) wire(ctx context.Context, o Options, signer *ask.Signer, check func(*menu.Menu) error) (err error) {
+	if a.bus, err = bus.Connect(ctx, o.NATS); err != nil {
+		return err
+	}
+	if err := a.bus.Declare(ctx, max(o.Config.NATS.Replicas, 1)); err != nil {
+		return err
+	}
+	kept, err := open(ctx, a.bus)
+	if err != nil {
+		return err
+	}
+	a.rules, err = rules.New(ctx, rules.Options{
+		Menu: o.Config.Menu, Policy: o.Config.Policy, Nodes: names(o.Nodes), Check: check, Store: revision.New(kept.requests),
+		Instance: o.Instance, Log: a.log, Registry: o.Registry, Now: o.Now,
+	})
+	if err != nil {
+		return err
+	}
+	records, long := report.Bucket{KV: kept.actions}, outputs.New(kept.outputs)
+	a.trail = audit.New(a.bus, "dialog", o.Instance, a.log, o.Registry)
+	a.asker = ask.New(ask.Options{
+		Bus: a.bus, Signer: signer, Tasks: tasks.New(records, kept.act, signer, long, o.Now), Now: o.Now, Log: a.log, Registry: o.Registry,
+	})
+	a.converse = converse.New(converse.Options{
+		Bus: a.bus, Store: a.store, People: people.New(a.bus, o.Now), Rules: a.rules, Asker: a.asker, Signer: signer, Audit: a.trail,
+		Nodes: o.Nodes, Stream: kept.inLife, Log: a.log, Registry: o.Registry, Now: o.Now,
+	})
+	a.reporter = report.New(a.bus, records, long, a.log, o.Registry)
+	a.sweeper = report.NewSweeper(a.bus, records, signer, a.store, o.Now, a.log)
+	return nil
 }
 
 func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
+	}
+	if o.Nodes == nil {
+		o.Nodes = DefaultNodes()
 	}
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
@@ -134,40 +196,45 @@ func zonesKnown(signer *ask.Signer) func(*menu.Menu) error {
 		var ps conf.Problems
 		for _, u := range m.Uses() {
 			if !signer.Has(u.Zone) {
-				ps.Add(m.File, u.Line, "there are no keys for the zone %q", u.Zone)
+				ps.Add(u.File, u.Line, "there are no keys for the zone %q", u.Zone)
 			}
 		}
 		return ps.Err()
 	}
 }
 
-// declare makes the streams, waiting for a server that is still coming up, and names the life of the stream IN.
-func declare(ctx context.Context, b *bus.Bus, replicas int) (stream string, records report.Bucket, err error) {
-	for {
-		stream, records, err = tryDeclare(ctx, b, replicas)
-		if err == nil || !fault.Is(err, fault.Transient) || !pause(ctx, 200*time.Millisecond) {
-			return stream, records, err
-		}
-	}
+// stores are what lies on the bus.
+type stores struct {
+	inLife   string // names the life of the stream IN
+	act      jetstream.Stream
+	actions  jetstream.KeyValue
+	requests jetstream.KeyValue
+	outputs  jetstream.ObjectStore
 }
 
-func tryDeclare(ctx context.Context, b *bus.Bus, replicas int) (string, report.Bucket, error) {
-	if err := b.Declare(ctx, replicas); err != nil {
-		return "", report.Bucket{}, err
-	}
+// open finds what Declare has made.
+func open(ctx context.Context, b *bus.Bus) (s stores, err error) {
 	in, err := b.JS.Stream(ctx, wire.StreamIn)
 	if err != nil {
-		return "", report.Bucket{}, fault.Wrap(fault.Transient, err, "stream "+wire.StreamIn)
+		return s, fault.Wrap(fault.Transient, err, "stream "+wire.StreamIn)
 	}
-	kv, err := b.JS.KeyValue(ctx, wire.BucketActions)
-	if err != nil {
-		return "", report.Bucket{}, fault.Wrap(fault.Transient, err, "bucket "+wire.BucketActions)
+	s.inLife = strconv.FormatInt(in.CachedInfo().Created.UnixNano(), 36)
+	if s.act, err = b.JS.Stream(ctx, wire.StreamAct); err != nil {
+		return s, fault.Wrap(fault.Transient, err, "stream "+wire.StreamAct)
 	}
-	return strconv.FormatInt(in.CachedInfo().Created.UnixNano(), 36), report.Bucket{KV: kv}, nil
+	if s.actions, err = b.JS.KeyValue(ctx, wire.BucketActions); err != nil {
+		return s, fault.Wrap(fault.Transient, err, "bucket "+wire.BucketActions)
+	}
+	if s.requests, err = b.JS.KeyValue(ctx, wire.BucketRequests); err != nil {
+		return s, fault.Wrap(fault.Transient, err, "bucket "+wire.BucketRequests)
+	}
+	s.outputs, err = b.JS.ObjectStore(ctx, wire.BucketOutputs)
+	return s, fault.Wrap(fault.Transient, err, "object store "+wire.BucketOutputs)
 }
 
-// Reload reads menu and policy again now. On an error, of type conf.Problems, the old ones go on.
-func (a *App) Reload() error { return a.rules.Reload() }
+// Reload reads menu and policy again now, and makes them count in every dialog. On an error the old ones go on:
+// conf.Problems for wrong files, Transient when the bus does not answer.
+func (a *App) Reload(ctx context.Context) error { return a.rules.Reload(ctx) }
 
 // Ready reports whether messages can be worked on.
 func (a *App) Ready(ctx context.Context) error {
@@ -221,6 +288,9 @@ func (a *App) consume(ctx context.Context, c bus.Consumer, handle func(context.C
 // Close lets go of all connections; for an App that never ran.
 func (a *App) Close() {
 	a.close.Do(func() {
+		if a.asker != nil {
+			a.asker.Close()
+		}
 		if a.bus != nil {
 			a.bus.Close()
 		}

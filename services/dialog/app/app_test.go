@@ -206,7 +206,7 @@ func TestReload(t *testing.T) {
 	s.sayAll("zhangsan", toConfirm...)
 
 	s.write("menu.yaml", "version: 1\ntitle: x\nitems:\n  - id: a\n")
-	err := a.Reload()
+	err := a.Reload(t.Context())
 	var ps conf.Problems
 	if !errors.As(err, &ps) || ps[0].Line != 4 || !strings.HasSuffix(ps[0].File, "menu.yaml") {
 		t.Errorf("reload: %v", err)
@@ -214,15 +214,15 @@ func TestReload(t *testing.T) {
 	expect(t, reg, 0)
 	s.wants(s.say("zhangsan", "x"), "shop/web：3 → 5")
 
-	s.write("menu.yaml", strings.Replace(s.read("menu.yaml"), "title: 掌上运维", "title: 新的菜单", 1))
-	if err := a.Reload(); err != nil {
+	s.write("menu.yaml", strings.Replace(s.read("menu.yaml"), "zh: 掌上运维", "zh: 新的菜单", 1))
+	if err := a.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, reg, 1)
 	s.wants(s.say("zhangsan", "x"), "shop/web：3 → 5")
 	s.wants(s.say("lisi", "你好"), "新的菜单")
 
-	s.write("policy.yaml", strings.Replace(s.read("policy.yaml"), "users: [zhangsan]", "users: [nobody]", 1))
+	s.write("policy.yaml", strings.Replace(s.read("policy.yaml"), "users: [zhangsan, lisi]", "users: [nobody]", 1))
 	sessiontest.Wait(t, "the policy to be taken over unasked", func(context.Context) bool {
 		return strings.Contains(s.say("zhangsan", "？"), "没有执行任何操作")
 	})
@@ -353,7 +353,7 @@ func TestNewRefusesAMenuOfAZoneWithoutKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = app.New(t.Context(), app.Options{
-		Config: app.Config{Menu: local + "menu.yaml", Policy: local + "policy.yaml"}, Keys: []token.KeySet{keys}, RedisURL: "redis://127.0.0.1:1/0",
+		Config: app.Config{Menu: plain + "menu.yaml", Policy: plain + "policy.yaml"}, Keys: []token.KeySet{keys}, RedisURL: "redis://127.0.0.1:1/0",
 	})
 	var ps conf.Problems
 	if !errors.As(err, &ps) || ps[0].Line == 0 || !strings.Contains(err.Error(), `no keys for the zone "local"`) {
@@ -369,7 +369,7 @@ func TestNewGivesUpWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err = app.New(ctx, app.Options{
-		Config: app.Config{Menu: local + "menu.yaml", Policy: local + "policy.yaml"}, Keys: []token.KeySet{keys}, RedisURL: "redis://127.0.0.1:1/0",
+		Config: app.Config{Menu: plain + "menu.yaml", Policy: plain + "policy.yaml"}, Keys: []token.KeySet{keys}, RedisURL: "redis://127.0.0.1:1/0",
 		NATS: bus.Options{URL: "nats://127.0.0.1:1"},
 	})
 	if !fault.Is(err, fault.Transient) {

@@ -2,11 +2,9 @@ package app
 
 import (
 	"fmt"
-	"os"
 
 	"palmops/libs/bus"
 	"palmops/libs/conf"
-	"palmops/libs/fault"
 	"palmops/libs/token"
 )
 
@@ -91,14 +89,11 @@ func Load(path string) (Options, error) {
 	return o, ps.Err()
 }
 
-// loadKeys reads a key file. It refuses one that others than its owner may read.
+// loadKeys reads a key file.
 func loadKeys(path string) (token.KeySet, error) {
-	data, err := conf.Read(path)
+	data, err := conf.ReadPrivate(path)
 	if err != nil {
 		return token.KeySet{}, err
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 {
-		return token.KeySet{}, fault.New(fault.Invalid, "others than its owner may read the keys; its mode must be 0600")
 	}
 	return token.ParseKeySet(data)
 }

@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 
 const (
 	local = "../../../deployments/config/local/"
+	plain = "../internal/converse/testdata/"
 	corp  = "ww1"
 	appID = "ops"
 )
@@ -47,12 +48,16 @@ type stage struct {
 	keys  token.KeySet
 	dir   string
 	out   <-chan wire.Outbound
+	card  string // of the last reply that WeCom took
 
 	mu        sync.Mutex
 	seq       int
 	sent      int64
-	silent    bool // the executor does not answer
-	strangers bool // the directory fails
+	silent    bool          // the executor does not answer
+	ahead     time.Duration // of the dialogs' clock
+	strangers bool          // the directory fails
+	slow      chan struct{} // the executor answers when it is closed
+	services  []wire.Item   // the executor's list of services
 	asked     []wire.Claims
 }
 
@@ -82,9 +87,33 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
+func (s *stage) clock() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Add(s.ahead)
+}
+
+func (s *stage) set(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// count is how often an action was asked for.
+func (s *stage) count(action string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.asked {
+		if c.Action == action {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *stage) read(f string) string {
 	s.t.Helper()
-	data, err := os.ReadFile(local + f)
+	data, err := os.ReadFile(plain + f)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -119,6 +148,9 @@ func (s *stage) directory(_ context.Context, _ string, data []byte) any {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if q.List != "" {
+		return wire.Answer{V: 1, Items: []wire.Item{{Value: "lisi", Label: "李四"}, {Value: "zhangsan", Label: "张三"}}}
+	}
 	if s.strangers {
 		return wire.Person{V: 1, User: q.User, Fault: &wire.Fault{Kind: "transient"}}
 	}
@@ -132,6 +164,12 @@ func (s *stage) executor(_ context.Context, _ string, data []byte) any {
 	}
 	c, args := s.open(q)
 	s.mu.Lock()
+	slow := s.slow
+	s.mu.Unlock()
+	if slow != nil {
+		<-slow
+	}
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, c)
 	if s.silent {
@@ -142,6 +180,11 @@ func (s *stage) executor(_ context.Context, _ string, data []byte) any {
 		return wire.Answer{V: 1, Items: []wire.Item{{Value: "pay"}, {Value: "shop"}}}
 	case c.Action == "k8s.deployments" && args["namespace"] == "shop":
 		return wire.Answer{V: 1, Items: []wire.Item{{Value: "api", Detail: "2/2"}, {Value: "web", Detail: "3/3"}}}
+	case c.Action == "k8s.services":
+		return wire.Answer{V: 1, Items: s.services}
+	case c.Action == "k8s.browse":
+		at, _ := args["inputs"].(string)
+		return wire.Answer{V: 1, View: &wire.View{Title: "at:" + at + " in " + args["lang"].(string), Items: []wire.Item{{Value: "ns-a"}, {Value: "ns-b"}}}}
 	case c.Action == "k8s.deployment":
 		return wire.Answer{V: 1, Fields: map[string]string{"replicas": "3", "ready": "3", "resource_version": "7"}}
 	}
@@ -150,7 +193,7 @@ func (s *stage) executor(_ context.Context, _ string, data []byte) any {
 
 // open verifies an action as an executor does.
 func (s *stage) open(a wire.Action) (wire.Claims, map[string]any) {
-	layered, err := s.keys.Layered(token.Options{})
+	layered, err := s.keys.Layered(token.Options{Now: s.clock})
 	if err != nil {
 		s.t.Error(err)
 		return wire.Claims{}, nil
@@ -209,6 +252,7 @@ func (s *stage) build() (*app.App, *prometheus.Registry) {
 	a, err := app.New(s.t.Context(), app.Options{
 		Config: app.Config{Menu: filepath.Join(s.dir, "menu.yaml"), Policy: filepath.Join(s.dir, "policy.yaml")},
 		Keys:   []token.KeySet{s.keys}, NATS: bus.Options{URL: s.nats.URL()}, RedisURL: conf.Secret(s.redis.URL()), Registry: reg,
+		Now: s.clock,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -232,19 +276,21 @@ func (s *stage) run(a *app.App) (stop func()) {
 
 // send publishes a message as a gateway does and returns its id.
 func (s *stage) send(user, text string) string {
+	return s.publish(wire.Inbound{User: user, Type: "text", Text: text}).ID
+}
+
+func (s *stage) publish(in wire.Inbound) wire.Inbound {
 	s.t.Helper()
 	s.mu.Lock()
 	s.seq++
 	s.sent++
-	in := wire.Inbound{
-		V: 1, ID: wire.MessageID(corp, 1, user, fmt.Sprint(s.seq), nil), Corp: corp, App: appID, User: user, Type: "text", Text: text,
-		MsgID: fmt.Sprint(s.seq), SentAt: s.sent, ReceivedAt: time.Now().UnixMilli(),
-	}
+	in.V, in.ID, in.Corp, in.App = 1, wire.MessageID(corp, 1, in.User, fmt.Sprint(s.seq), nil), corp, appID
+	in.MsgID, in.SentAt, in.ReceivedAt = fmt.Sprint(s.seq), s.sent, time.Now().Add(s.ahead).UnixMilli()
 	s.mu.Unlock()
-	if _, err := s.bus.Publish(s.t.Context(), wire.InSubject(corp, appID, user), in.ID, in); err != nil {
+	if _, err := s.bus.Publish(s.t.Context(), wire.InSubject(corp, appID, in.User), in.ID, in); err != nil {
 		s.t.Fatal(err)
 	}
-	return in.ID
+	return in
 }
 
 // say is send with a gateway that waits for the reply and gives it to WeCom.
@@ -270,6 +316,9 @@ func (s *stage) say(user, text string) string {
 	s.send(user, text)
 	select {
 	case r := <-got:
+		for _, screen := range r.Screens {
+			s.card = screen.Card
+		}
 		return shown(r.Screens)
 	case o := <-s.out:
 		s.t.Fatalf("pushed instead: %s", shown(o.Screens))

@@ -10,10 +10,12 @@ import (
 	"palmops/services/dialog/policy"
 )
 
-// Answers say what executors would answer when a menu is walked offline: by action, a list or the fields of one thing.
+// Answers say what executors would answer when a menu is walked offline: by action, a list, the fields of one thing, or
+// the page of a remote node. The lists of the directory are those under wire.ListMembers and wire.ListDepartments.
 type Answers map[string]struct {
 	Items  []wire.Item
 	Fields map[string]string
+	View   *wire.View
 }
 
 // Walk is what a walk showed at one input.
@@ -26,24 +28,33 @@ type Walk struct {
 }
 
 // WalkMenu plays inputs against a menu and a policy with the code that serves real conversations, without any executor,
-// bus or store. The menu is opened first. Errors: an action that the answers do not cover.
+// bus or store; orders stay queued. The menu is opened first. Errors: an action that the answers do not cover.
 func WalkMenu(m *menu.Menu, p *policy.Policy, person wire.Person, answers Answers, inputs []string) ([]Walk, error) {
 	var s flow.Session
-	now := time.Now().Unix()
+	var memo flow.Memo
+	now := time.Now()
+	bound := p.Bind(m)
+	rights := func(*menu.Menu) flow.Rights { return bound.For(person, now) }
 	var out []Walk
-	for i, text := range append([]string{"菜单"}, inputs...) {
-		env := flow.Env{Person: person, Identity: flow.Fresh, Rights: p, Answers: map[string]flow.Answer{}}
-		ev := flow.Event{ID: fmt.Sprint(i), Type: "text", Text: text, SentAt: now}
+	for i, text := range append([]string{"菜单"}, inputs...) { //lang:word
+		env := flow.Env{
+			Person: person, Identity: flow.Fresh, Rights: rights, Answers: map[string]flow.Answer{}, Memo: memo, Nodes: DefaultNodes(),
+			Now: now.UnixMilli(),
+		}
+		ev := flow.Event{ID: fmt.Sprint(i), Type: "text", Text: text, SentAt: now.Unix()}
 		r := flow.Step(m, s, ev, env)
 		for r.Need != nil {
-			a, ok := answers[r.Need.Action]
-			if !ok {
-				return out, fmt.Errorf("the menu asks for %s at %s, and the answers have no such entry", r.Need.Action, r.Need.Node)
+			a, err := answers.to(*r.Need)
+			if err != nil {
+				return out, err
 			}
-			env.Answers[r.Need.Key] = flow.Answer{Items: a.Items, Fields: a.Fields}
+			env.Answers[r.Need.Key] = a
 			r = flow.Step(m, s, ev, env)
 		}
 		s = r.Session
+		if r.Memo != nil {
+			memo = *r.Memo
+		}
 		w := Walk{Input: text, Screens: r.Screens}
 		if r.Intent != nil {
 			w.Action, w.Args = r.Intent.Action, r.Intent.Args
@@ -51,4 +62,28 @@ func WalkMenu(m *menu.Menu, p *policy.Policy, person wire.Person, answers Answer
 		out = append(out, w)
 	}
 	return out, nil
+}
+
+func (answers Answers) to(q flow.Question) (flow.Answer, error) {
+	name := q.Action
+	switch q.What {
+	case flow.AskTasks:
+		var a flow.Answer
+		for _, id := range q.Tasks {
+			a.Tasks = append(a.Tasks, flow.Task{ID: id, State: wire.StateQueued})
+		}
+		return a, nil
+	case flow.AskOutput:
+		return flow.Answer{}, nil
+	case flow.AskDirectory:
+		name = q.Directory
+	}
+	a, ok := answers[name]
+	if !ok {
+		return flow.Answer{}, fmt.Errorf("the menu asks for %s at %s, and the answers have no such entry", name, q.Node)
+	}
+	if q.What == flow.AskView && a.View == nil {
+		return flow.Answer{}, fmt.Errorf("the menu asks for a page from %s at %s, and the answers have no view there", name, q.Node)
+	}
+	return flow.Answer{Items: a.Items, Fields: a.Fields, View: a.View}, nil
 }

@@ -1,44 +1,58 @@
 // Package menu is the tree of functions that a person walks through on the phone, and how it is written in YAML.
 //
-// A menu has nodes. A node with items is a list of further nodes. A node with steps is a road: lists asked from an
-// executor (dynamic), typed values (input), the last question (confirm) and the order itself (action). Nothing runs
-// without a confirm directly before it.
+// A node asks (steps), then offers (items), or acts. What a step asks becomes a parameter that all later steps and all
+// nodes below know. Nothing runs without a confirm directly before it.
 //
-// Load reads a file strictly: every mistake is reported at once, with file and line. A loaded menu never changes.
+// A menu is one file or several: ReadFiles gathers a root file and what it includes, Build makes a Menu of them, strictly:
+// every mistake is reported at once, with file and line. A built menu never changes.
 package menu
 
 import (
 	"slices"
 	"time"
+
+	"palmops/libs/lang"
 )
 
 // Limits of a menu: what a phone shows well, and what keeps a mistake from becoming a burden.
 const (
-	MaxLabel  = 60  // characters of a title, and
-	MaxBytes  = 120 // its bytes
-	MaxDepth  = 10  // nodes on the way from the root to the deepest one
-	MaxItems  = 200 // nodes in one list
-	MaxPage   = 20  // lines on one page
-	MaxPrompt = 200 // characters of a prompt, an example or a hint
-	MaxText   = 200 // characters of a typed text, unless the input says less
+	MaxLabel  = 60      // characters of a title, and
+	MaxBytes  = 120     // its bytes
+	MaxDepth  = 10      // nodes on the way from the root to the deepest one
+	MaxItems  = 200     // nodes in one list, entries of one table or enum
+	MaxPage   = 20      // lines on one page
+	MaxPrompt = 200     // characters of a prompt, an example or a hint
+	MaxText   = 200     // characters of a typed text, unless the input says less
+	MaxLines  = 50      // lines of a multi-line text
+	MaxNodes  = 20000   // in the whole menu
+	MaxFiles  = 200     // in the whole menu
+	MaxTotal  = 8 << 20 // bytes of all files; one may have conf.MaxFile
+	MaxPicked = 50      // lines chosen in one multi-select
 )
 
-// Menu is a whole menu. Rev names its content: the first 12 hex digits of the SHA-256 of the file.
+// Menu is a whole menu. Rev names its content: the first 12 hex digits of a SHA-256 over the names and bytes of its files.
 type Menu struct {
-	File     string
+	File     string // the root file, as it was named to Build
 	Rev      string
-	Title    string
+	Title    lang.Words
 	First    int           // number of the first line, 0 or 1
 	PageSize int           // lines on one page, 1 to MaxPage
 	Timeout  time.Duration // how long a session lives: after the last message, or when Fixed, after the first
 	Fixed    bool
+	Cards    bool     // choices and confirms go out as cards unless a person asked for text
+	Language lang.Tag // of people who have not chosen
+	Zone     *time.Location
 	Root     *Node
 
-	nodes map[string]*Node
+	nodes  map[string]*Node
+	search *index
 }
 
 // Node finds a node by its id, nil when there is none. The root has no id.
 func (m *Menu) Node(id string) *Node { return m.nodes[id] }
+
+// Len is the number of nodes without the root.
+func (m *Menu) Len() int { return len(m.nodes) }
 
 // IDs lists the ids of all nodes, sorted.
 func (m *Menu) IDs() []string {
@@ -50,39 +64,76 @@ func (m *Menu) IDs() []string {
 	return ids
 }
 
-// Node is one entry: a list of nodes, or a road of steps; never both.
+// Node is one entry. Its Steps are asked in their order when it is entered. Then
+//
+//   - with Items it is a list, whose nodes know the parameters;
+//   - else it is a road: its last step is an action, or a list or custom step that is only read;
+//   - a node with Link stands for another node, one with Open for a built-in room. Both have neither Steps nor Items.
 type Node struct {
 	ID     string
-	Title  string
+	Title  lang.Words
+	Alias  []string // further words under which it is found
+	Env    string   // environment, such as prod: its own, or the nearest one above; "" for none
+	File   string
 	Line   int
-	Parent *Node // nil for the root
-	Items  []*Node
+	Parent *Node     // nil for the root
+	When   Condition // shown and entered only while it holds
 	Steps  []Step
+	Items  []*Node
+	Link   *Node
+	Open   string  // OpenRecent, OpenFavourites, OpenTasks
+	Params []Param // known behind the last step: those of the nodes above first
+	Index  int     // in the order of the files, the root 0: for tables beside the menu
+
+	path []string
 }
 
-// Path is the ids from the top to this node; the root's is empty.
-func (n *Node) Path() []string {
-	var path []string
-	for ; n != nil && n.Parent != nil; n = n.Parent {
-		path = append(path, n.ID)
+// Built-in rooms of Node.Open.
+const (
+	OpenRecent     = "recent"     // 最近: the last orders, to be given again
+	OpenFavourites = "favourites" // 收藏
+	OpenTasks      = "tasks"      // 我的任务
+)
+
+// Path is the ids from the top to this node; the root's is empty. It must not be changed.
+func (n *Node) Path() []string { return n.path }
+
+// Target is the node itself, or what it is a link to.
+func (n *Node) Target() *Node {
+	if n.Link != nil {
+		return n.Link
 	}
-	slices.Reverse(path)
-	return path
+	return n
 }
 
-// Deed is what the road is about, for the policy: its action, or the last list of a road that only shows something.
-// Ok is false for a node without steps.
+// Deed is what the road is about, for the policy: its action, or the source of the last list or custom step of a road that
+// only shows something. Ok is false for a node that is no road, and for one that shows only what the menu or the program
+// itself knows (a table, the directory, a Go node): those need a grant of the branch and no action.
 func (n *Node) Deed() (src Source, ok bool) {
-	if len(n.Steps) == 0 {
+	if len(n.Steps) == 0 || len(n.Items) > 0 {
 		return Source{}, false
 	}
 	switch last := n.Steps[len(n.Steps)-1]; {
 	case last.Action != nil:
 		return last.Action.Source, true
-	case last.Dynamic != nil:
-		return last.Dynamic.Source, true
+	case last.Dynamic != nil && last.Dynamic.Source != nil:
+		return *last.Dynamic.Source, true
+	case last.Custom != nil && last.Custom.Remote != nil:
+		return *last.Custom.Remote, true
 	}
 	return Source{}, false
+}
+
+// Param is a parameter that a step sets.
+type Param struct {
+	Name  string
+	Kind  string     // Int for Int and Port inputs, else Text: the type of its value and of the argument made of it
+	Label lang.Words // what a person calls it; the name when the menu says nothing
+	Node  *Node      // whose step sets it
+	Step  int        // of that node
+	// After names the parameters that the step's source, table or directory depends on: when one of them changes, the
+	// value counts no longer.
+	After []string
 }
 
 // Step is exactly one of its fields.
@@ -90,6 +141,7 @@ type Step struct {
 	Line    int
 	Dynamic *Dynamic
 	Input   *Input
+	Custom  *Custom
 	Confirm *Confirm
 	Action  *Action
 }
@@ -101,45 +153,97 @@ func (s Step) Param() string {
 		return s.Dynamic.Param
 	case s.Input != nil:
 		return s.Input.Param
+	case s.Custom != nil:
+		return s.Custom.Param
 	}
 	return ""
 }
 
-// Dynamic is a list that an executor gives. With Param, choosing a line sets the parameter; without, the list is only
-// read, its lines have no numbers, and it is the last step.
+// Dynamic is a list of which exactly one of Source, Directory and Table says where it comes from. With Param, choosing a
+// line sets the parameter; without, the list is only read, its lines have no numbers, and it is the last step.
 type Dynamic struct {
 	Param  string
-	Prompt string
-	Empty  string // shown when the list has no lines
-	Source Source
+	Label  lang.Words
+	Prompt lang.Words
+	Empty  lang.Words // shown when the list has no lines
+
+	Source    *Source       // an executor
+	Directory string        // wire.ListMembers or wire.ListDepartments
+	In        *Arg          // Directory: the department's id, nil for all
+	Table     *Table        // the menu file itself
+	Cache     time.Duration // Source, Directory: how long an answer counts as new, 0 for not at all
+	Stale     time.Duration // and how long after that it is shown, with its age, while a new one is fetched
+
+	Multi       bool // several lines may be chosen; the value is theirs joined by commas, in the order of the list
+	Least, Most int  // Multi: how many, 1 to MaxPicked
+}
+
+// Table is lines written in the menu, one list for all, or one for each value of the parameter By.
+type Table struct {
+	By    string // "" for the one list under the key ""
+	Lists map[string][]Entry
+}
+
+// Entry is one line of a table or an enum.
+type Entry struct {
+	Value  string
+	Label  lang.Words // the value when empty
+	Detail lang.Words
 }
 
 // Types of typed values and of arguments.
 const (
-	Text = "text"
-	Int  = "int"
-	Enum = "enum" // one of a fixed list, chosen by number; the argument is text
-	Bool = "bool" // arguments only
+	Text     = "text"
+	Int      = "int"
+	Port     = "port"      // 1 to 65535; the argument is a whole number
+	DNSLabel = "dns_label" // RFC 1123: a-z, 0-9 and - inside, at most 63 bytes
+	Enum     = "enum"      // one of a fixed list, chosen by number; the argument is text
+	Date     = "date"      // 2026-11-23, also 今天 明天 昨天
+	Clock    = "time"      // 14:30
+	DateTime = "datetime"  // 2026-11-23 14:30
+	Duration = "duration"  // 90s, 5m, 1h30m, 2d; also 5分钟; the argument is Go's form, such as 1h30m0s
+	Lines    = "lines"     // text of several lines
+	Bool     = "bool"      // arguments only
 )
 
 // Input is a value that the person types.
 type Input struct {
 	Param     string
-	Type      string // Text, Int or Enum
-	Prompt    string
+	Label     lang.Words
+	Type      string
+	Prompt    lang.Words
 	Example   string
-	Default   string // taken when the person answers 默认; "" for none
-	Min, Max  int64  // Int
-	Pattern   string // Text: the whole value must match, RE2; "" for any
-	Hint      string // Text: what to say when it does not match
-	MaxLength int    // Text: characters
-	Values    []string
+	Default   string     // taken when the person answers 默认; "" for none
+	Min, Max  int64      // Int, Port: of the value; Duration: nanoseconds
+	From, To  string     // Date, DateTime: earliest and latest, absolute or today, today+7d, now, now+2h; "" for any
+	Pattern   string     // Text: the whole value must match, RE2; "" for any
+	Hint      lang.Words // Text: what to say when it does not match
+	MaxLength int        // Text, Lines: characters
+	Values    []Entry    // Enum
+	Current   string     // field of the confirm's question that holds the present value, "" for none
 
 	match matcher
 }
 
+// Custom is a step that is not written in YAML: exactly one of Go and Remote. With Param, its end sets the parameter;
+// without, it is only read and the last step.
+type Custom struct {
+	Param  string
+	Label  lang.Words
+	Prompt lang.Words
+	Go     string  // name under which the program registered it
+	Remote *Source // or a question to an executor, answered with a wire.View
+}
+
+// Ways to confirm.
+const (
+	ByNumber = "number" // 1
+	ByCode   = "code"   // the four digits that are shown
+)
+
 // Confirm is the last question before an action. The fields of Current's answer can be used in Text and by the action.
 type Confirm struct {
+	By      string
 	Current *Source
 	Text    Template
 }
@@ -169,92 +273,4 @@ type Arg struct {
 	Current string
 	Int     bool // Current only
 	Literal any  // string, int64 or bool, when neither Param nor Current is set
-}
-
-// Use is one place where a menu needs an executor: what its catalog must offer.
-type Use struct {
-	Node   string
-	Line   int
-	Zone   string
-	Pool   string
-	Action string
-	Read   bool              // a list or a question; it must change nothing
-	Args   map[string]string // argument to type: Text, Int or Bool
-	Fields []string          // of the answer, that the menu reads
-}
-
-// Uses lists every use of an executor, in the order of the file.
-func (m *Menu) Uses() []Use {
-	var uses []Use
-	var walk func(n *Node)
-	walk = func(n *Node) {
-		types := map[string]string{}
-		for _, s := range n.Steps {
-			if p := s.Param(); p != "" {
-				types[p] = Text
-				if s.Input != nil && s.Input.Type == Int {
-					types[p] = Int
-				}
-			}
-			switch {
-			case s.Dynamic != nil:
-				uses = append(uses, use(n, s.Dynamic.Source, types, true, nil))
-			case s.Confirm != nil && s.Confirm.Current != nil:
-				uses = append(uses, use(n, *s.Confirm.Current, types, true, n.CurrentFields()))
-			case s.Action != nil:
-				uses = append(uses, use(n, s.Action.Source, types, false, nil))
-			}
-		}
-		for _, child := range n.Items {
-			walk(child)
-		}
-	}
-	walk(m.Root)
-	return uses
-}
-
-func use(n *Node, s Source, params map[string]string, read bool, fields []string) Use {
-	u := Use{Node: n.ID, Line: s.Line, Zone: s.Zone, Pool: s.Pool, Action: s.Action, Read: read, Fields: fields, Args: map[string]string{}}
-	for name, a := range s.Args {
-		u.Args[name] = a.typeIn(params)
-	}
-	return u
-}
-
-func (a Arg) typeIn(params map[string]string) string {
-	switch {
-	case a.Param != "":
-		return params[a.Param]
-	case a.Current != "" && a.Int:
-		return Int
-	case a.Current != "":
-		return Text
-	}
-	switch a.Literal.(type) {
-	case int64:
-		return Int
-	case bool:
-		return Bool
-	}
-	return Text
-}
-
-// CurrentFields are the fields of the confirm's answer that the road reads, sorted.
-func (n *Node) CurrentFields() []string {
-	var fields []string
-	for _, s := range n.Steps {
-		if s.Confirm != nil {
-			fields = append(fields, s.Confirm.Text.current...)
-		}
-		if s.Action != nil {
-			fields = append(fields, s.Action.Title.current...)
-			for _, a := range s.Action.Args {
-				if a.Current != "" {
-					fields = append(fields, a.Current)
-				}
-			}
-		}
-	}
-	slices.Sort(fields)
-	return slices.Compact(fields)
 }

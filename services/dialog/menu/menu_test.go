@@ -10,28 +10,58 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"palmops/libs/conf"
 	"palmops/libs/fault"
+	"palmops/libs/lang"
+	"palmops/libs/lang/langtest"
 	"palmops/services/dialog/menu"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 const local = "../../../deployments/config/local/menu.yaml"
 
+// one builds a menu of one file.
+func one(text string) (*menu.Menu, error) {
+	return menu.Build("m.yaml", menu.Files{"m.yaml": []byte(text)}, menu.BuildOptions{})
+}
+
+func must(t testing.TB, text string) *menu.Menu {
+	t.Helper()
+	m, err := one(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 func TestEveryMistakeIsReportedAtOnceWithItsLine(t *testing.T) {
-	_, err := menu.Load("testdata/wrong.yaml")
-	var ps conf.Problems
-	if !errors.As(err, &ps) || !fault.Is(err, fault.Invalid) {
-		t.Fatalf("got %v, want problems of the kind Invalid", err)
-	}
-	for _, p := range ps {
-		if p.Line == 0 {
-			t.Errorf("%q has no line", p.Text)
+	for _, file := range glob(t, "testdata/wrong/*.yaml") {
+		_, err := menu.Load(file, menu.BuildOptions{Nodes: []string{"cidr"}})
+		var ps conf.Problems
+		if !errors.As(err, &ps) || !fault.Is(err, fault.Invalid) {
+			t.Fatalf("%s: got %v, want problems of the kind Invalid", file, err)
 		}
+		for _, p := range ps {
+			if p.Line == 0 && !strings.HasSuffix(p.File, "empty.yaml") {
+				t.Errorf("%q has no line", p)
+			}
+		}
+		golden(t, strings.TrimSuffix(file, ".yaml")+".golden", err.Error()+"\n")
 	}
-	golden(t, "testdata/wrong.golden", err.Error()+"\n")
+}
+
+func glob(t testing.TB, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files are like %s (%v)", pattern, err)
+	}
+	return files
 }
 
 func golden(t *testing.T, file, got string) {
@@ -50,8 +80,16 @@ func golden(t *testing.T, file, got string) {
 	}
 }
 
+func TestSentences(t *testing.T) {
+	data, err := os.ReadFile("texts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	langtest.Check(t, lang.MustLoad(data), ".")
+}
+
 func TestTheLocalMenuLoads(t *testing.T) {
-	m, err := menu.Load(local)
+	m, err := menu.Load(local, menu.BuildOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,121 +110,138 @@ func TestTheLocalMenuLoads(t *testing.T) {
 		}
 	}
 	want := menu.Use{
-		Node: "retail-scale", Line: last.Line, Zone: "local", Pool: "k8s", Action: "k8s.scale",
-		Args: map[string]string{"namespace": menu.Text, "deployment": menu.Text, "replicas": menu.Int, "from": menu.Int},
+		Node: "retail-scale", File: scale.File, Line: last.Line, Zone: "local", Pool: "k8s", Action: "k8s.scale",
+		Args:   map[string]string{"namespace": menu.Text, "deployment": menu.Text, "replicas": menu.Int, "from": menu.Int},
+		Ranges: map[string]menu.Range{"replicas": {Min: 0, Max: 20}},
 	}
-	if diff := cmp.Diff(want, last); diff != "" || last.Line == 0 {
+	if diff := cmp.Diff(want, last); diff != "" || last.Line == 0 || filepath.Dir(last.File) == "." {
 		t.Errorf("line %d (-want +got):\n%s", last.Line, diff)
 	}
 }
 
+func TestTheTopOfAMenu(t *testing.T) {
+	m := must(t, `
+version: 1
+title: {zh: 运维, en: Operations}
+first: 0
+page_size: 5
+session: {timeout: 5m, fixed: true}
+cards: true
+language: en
+timezone: Europe/Berlin
+items: [{id: a, title: {en: only English}, alias: [b, 三], env: prod, open: favourites}]
+`)
+	a := m.Node("a")
+	switch {
+	case m.Title != (lang.Words{ZH: "运维", EN: "Operations"}), m.First != 0, m.PageSize != 5, m.Timeout != 5*time.Minute, !m.Fixed, !m.Cards,
+		m.Language != lang.English, m.Zone.String() != "Europe/Berlin", m.Len() != 1, m.File != "m.yaml":
+		t.Errorf("got %+v", m)
+	case a.Title.In(lang.Chinese) != "only English", cmp.Diff([]string{"b", "三"}, a.Alias) != "", a.Env != "prod", a.Open != menu.OpenFavourites, a.Index != 1, a.File != "m.yaml", a.Line != 10:
+		t.Errorf("got %+v", a)
+	}
+	if z := must(t, "version: 1\ntitle: t\nitems: [{id: a, title: t, open: tasks}]\n"); z.Zone.String() != "Asia/Shanghai" || z.Language != lang.Chinese {
+		t.Errorf("defaults: zone %s, language %s", z.Zone, z.Language)
+	}
+}
+
 func TestRevisionNamesTheContent(t *testing.T) {
-	data, err := os.ReadFile(local)
-	if err != nil {
-		t.Fatal(err)
+	root, part := "version: 1\ntitle: t\nitems: [include: p.yaml]\n", "version: 1\nitems: [{id: a, title: t, open: tasks}]\n"
+	rev := func(name, root, part, dir string) string {
+		m, err := menu.Build(name, menu.Files{name: []byte(root), "p.yaml": []byte(part), "not-used.yaml": []byte(dir)}, menu.BuildOptions{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Rev
 	}
-	a, _ := menu.Parse("a.yaml", data)
-	b, _ := menu.Parse("b.yaml", data)
-	c, err := menu.Parse("a.yaml", append(data, '\n'))
-	if err != nil || a.Rev != b.Rev || a.Rev == c.Rev {
-		t.Errorf("revisions %s %s %s, error %v", a.Rev, b.Rev, c.Rev, err)
+	a := rev("m.yaml", root, part, "x")
+	if b := rev("m.yaml", root, part, "y"); a != b || len(a) != 12 {
+		t.Errorf("the same content has the revisions %s and %s", a, b)
 	}
-}
-
-func TestLimits(t *testing.T) {
-	deep := "version: 1\ntitle: t\nitems:\n"
-	for i := range 11 {
-		deep += strings.Repeat("  ", 2*i) + "  - id: n" + strings.Repeat("x", i) + "\n" + strings.Repeat("  ", 2*i) + "    title: t\n" + strings.Repeat("  ", 2*i) + "    items:\n"
-	}
-	deep += strings.Repeat("  ", 24) + "- {id: leaf, title: t, steps: [{dynamic: {source: {zone: z, pool: p, action: a}}}]}\n"
-	for name, c := range map[string]struct{ data, want string }{
-		"empty":          {"", "m.yaml"},
-		"too large":      {"# " + strings.Repeat("x", conf.MaxFile), "the limit is 1048576"},
-		"too deep":       {deep, "more than 10 levels deep"},
-		"alias":          {"version: 1\ntitle: &a t\nitems: *a\n", "aliases"},
-		"two documents":  {"version: 1\n---\nversion: 1\n", "m.yaml"},
-		"no mapping":     {"- 1\n", "m.yaml:1: a menu must have the keys"},
-		"twice":          {"version: 1\nversion: 1\ntitle: t\nitems: [{id: a, title: t, steps: [{dynamic: {source: {zone: z, pool: p, action: a}}}]}]\n", "m.yaml:2"},
-		"bytes of title": {"version: 1\ntitle: " + strings.Repeat("掌", 41) + "\nitems: [{id: a, title: t, steps: [{dynamic: {source: {zone: z, pool: p, action: a}}}]}]\n", "m.yaml:2: title takes 123 bytes, the limit is 120"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := menu.Parse("m.yaml", []byte(c.data))
-			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, want %q in it", err, c.want)
-			}
-		})
+	for _, other := range []string{rev("n.yaml", root, part, "x"), rev("m.yaml", root+"\n", part, "x"), rev("m.yaml", root, part+"\n", "x")} {
+		if other == a {
+			t.Errorf("another content has the same revision %s", a)
+		}
 	}
 }
 
-func TestAMissingFileIsAProblemOfThatFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "none.yaml")
-	_, err := menu.Load(path)
-	if err == nil || !strings.HasPrefix(err.Error(), path+": ") {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestInputRead(t *testing.T) {
-	m, err := menu.Parse("m.yaml", []byte(`
+func TestParametersGoDown(t *testing.T) {
+	m := must(t, `
 version: 1
 title: t
 items:
-  - id: a
-    title: a
+  - id: cluster
+    title: t
+    env: prod
     steps:
-      - input: {param: n, type: int, min: 0, max: 20}
-      - input: {param: name, type: text, pattern: "[a-z]+", hint: 只能用小写字母, max_length: 5}
-      - input: {param: free, type: text}
-      - input: {param: size, type: enum, values: [small, large]}
-      - confirm: {text: "{{.n}} {{.name}} {{.free}} {{.size}}"}
-      - action: {zone: z, pool: p, action: a.b, title: "{{.name}}"}
-`))
-	if err != nil {
-		t.Fatal(err)
+      - input: {param: cluster, type: enum, label: {zh: 集群, en: Cluster}, values: [{value: a, label: 甲}, b]}
+      - dynamic: {param: team, table: {by: $cluster, lists: {a: [x, y], b: [z]}}}
+    items:
+      - id: road
+        title: t
+        env: test
+        when: cluster == "a"
+        steps:
+          - dynamic: {param: who, directory: members, in: $team, multi: true, least: 2, most: 3, cache: 30s, stale: 5m}
+          - input: {param: port, type: port, current: port, min: 1024}
+          - custom: {param: net, remote: {zone: z, pool: p, action: view, args: {c: $cluster, t: $team, n: 3}}}
+          - confirm: {by: code, current: {zone: z, pool: p, action: now, args: {c: $cluster}}, text: {zh: "{{.cluster}}", en: "{{.current.name}}"}}
+          - action: {zone: z, pool: p, action: act, args: {who: $who, port: $port}, title: t}
+      - {id: plain, title: t, steps: [dynamic: {table: {by: $team, lists: {x: [1], y: [2], z: [3]}}}]}
+      - {id: inner, title: t, items: [{id: leaf, title: t, open: tasks}]}
+`)
+	road := m.Node("road")
+	type param struct {
+		Name, Kind, Label, Node string
+		Step                    int
+		After                   []string
 	}
-	steps := m.Node("a").Steps
-	for _, c := range []struct {
-		step         int
-		typed, value string
-		hint         string // in the text that the person reads; "" when accepted
-	}{
-		{0, "5", "5", ""},
-		{0, "05", "5", ""},
-		{0, "0", "0", ""},
-		{0, "20", "20", ""},
-		{0, "21", "", "0 到 20"},
-		{0, "-1", "", "0 到 20"},
-		{0, "+5", "", "不要写加号"},
-		{0, "five", "", "整数"},
-		{0, "", "", "整数"},
-		{0, "5.0", "", "整数"},
-		{0, strings.Repeat("9", 10000), "", "超出范围"},
-		{0, "😀", "", "整数"},
-		{0, "--", "", "整数"},
-		{1, "web", "web", ""},
-		{1, "Web", "", "只能用小写字母"},
-		{1, "web\nx", "", "不能使用"},
-		{1, "webweb", "", "最多 5 个字"},
-		{2, "支付 网关", "支付 网关", ""},
-		{2, "a\u202eb", "", "不能使用"},
-		{2, "a\u2028b", "", "不能使用"},
-		{2, "\xff", "", "不能使用"},
-		{2, "", "", "不能为空"},
-		{3, "small", "small", ""},
-		{3, "medium", "", "数字"},
-	} {
-		got, err := steps[c.step].Input.Read(c.typed)
-		if c.hint == "" && (err != nil || got != c.value) {
-			t.Errorf("step %d, %q: got %q, %v", c.step, c.typed, got, err)
+	var got []param
+	for _, p := range road.Params {
+		got = append(got, param{p.Name, p.Kind, p.Label.In(lang.English), p.Node.ID, p.Step, p.After})
+	}
+	want := []param{
+		{"cluster", menu.Text, "Cluster", "cluster", 0, nil},
+		{"team", menu.Text, "team", "cluster", 1, []string{"cluster"}},
+		{"who", menu.Text, "who", "road", 0, []string{"team"}},
+		{"port", menu.Int, "port", "road", 1, nil},
+		{"net", menu.Text, "net", "road", 2, []string{"cluster", "team"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	who := road.Steps[0].Dynamic
+	if !who.Multi || who.Least != 2 || who.Most != 3 || who.Cache != 30*time.Second || who.Stale != 5*time.Minute || who.In.Param != "team" || who.Directory != "members" {
+		t.Errorf("got %+v", who)
+	}
+	if c := road.Steps[3].Confirm; c.By != menu.ByCode {
+		t.Errorf("confirm by %s", c.By)
+	}
+	if diff := cmp.Diff([]string{"name", "port"}, road.CurrentFields()); diff != "" {
+		t.Error(diff)
+	}
+	for id, n := range map[string]int{"cluster": 2, "plain": 2, "inner": 2, "leaf": 2} {
+		if len(m.Node(id).Params) != n {
+			t.Errorf("%s knows %d parameters, want %d", id, len(m.Node(id).Params), n)
 		}
-		if c.hint != "" && (!fault.Is(err, fault.Invalid) || !strings.Contains(fault.Safe(err), c.hint)) {
-			t.Errorf("step %d, %.20q: got %q, %v; want a hint with %q", c.step, c.typed, got, err, c.hint)
+	}
+	for id, env := range map[string]string{"cluster": "prod", "road": "test", "leaf": "prod"} {
+		if m.Node(id).Env != env {
+			t.Errorf("%s is in %q, want %q", id, m.Node(id).Env, env)
 		}
+	}
+	deed, ok := road.Deed()
+	if _, none := m.Node("plain").Deed(); !ok || none || deed.Action != "act" {
+		t.Errorf("deeds: %v %t, and of a table %t", deed, ok, none)
+	}
+	uses := m.Uses()
+	if len(uses) != 3 || !uses[0].View || uses[0].Args[menu.ArgInputs] != menu.Text || uses[0].Ranges["n"] != (menu.Range{Min: 3, Max: 3}) ||
+		uses[2].Ranges["port"] != (menu.Range{Min: 1024, Max: 65535}) || uses[2].Args["who"] != menu.Text {
+		t.Errorf("uses: %+v", uses)
 	}
 }
 
 func TestArgumentsKeepTheirTypes(t *testing.T) {
-	m, err := menu.Parse("m.yaml", []byte(`
+	m := must(t, `
 version: 1
 title: t
 items:
@@ -197,10 +252,7 @@ items:
       - confirm: {current: {zone: z, pool: p, action: q}, text: "{{.n}}"}
       - action:
           {zone: z, pool: p, action: a.b, title: t, args: {n: $n, from: "$current.have:int", as: $current.have, dollar: $$n, lit: 7, yes: true, word: text}}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	act := m.Node("a").Steps[2].Action
 	got, err := act.Values(map[string]any{"n": int64(5)}, map[string]string{"have": "3"})
 	want := map[string]any{"n": int64(5), "from": int64(3), "as": "3", "dollar": "$n", "lit": int64(7), "yes": true, "word": "text"}
@@ -213,28 +265,4 @@ items:
 	if _, err := act.Values(map[string]any{"n": int64(5)}, nil); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a missing field gives %v", err)
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	for _, file := range []string{local, "testdata/wrong.yaml"} {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
-	}
-	f.Add([]byte("items: {a: [b]}"))
-	f.Add([]byte("? [x]\n: y"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := menu.Parse("m.yaml", data)
-		if (m == nil) == (err == nil) {
-			t.Fatalf("menu %v and error %v", m, err)
-		}
-		if err != nil && !fault.Is(err, fault.Invalid) {
-			t.Fatalf("kind %s", fault.KindOf(err))
-		}
-		if m != nil {
-			m.Uses()
-		}
-	})
 }

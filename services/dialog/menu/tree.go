@@ -1,7 +1,9 @@
 package menu
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,7 +12,10 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"palmops/libs/conf"
+	"palmops/libs/lang"
 )
+
+const nullTag = "!!null"
 
 // Tree reads a YAML document place by place. A wrong place is noted with its line and read as the zero value, so that
 // one look at a file finds every mistake in it. The policy's files are read with it as well.
@@ -26,8 +31,20 @@ func (t *Tree) Parse(data []byte) *yaml.Node {
 		return nil
 	}
 	var doc yaml.Node
-	if err := conf.Decode(t.File, data, &doc); err != nil {
+	if err := yaml.Load(data, &doc); err != nil {
+		if strings.Contains(err.Error(), "no documents") {
+			t.Problems.Add(t.File, 0, "the file is empty")
+			return nil
+		}
+		// conf knows how to take the error apart. It reads the file again, which is why it is not asked first.
+		if err = conf.Decode(t.File, data, &doc); err == nil {
+			err = errors.New("this is no YAML document")
+		}
 		t.Problems.Merge(t.File, err)
+		return nil
+	}
+	if n := aliasIn(&doc); n != nil {
+		t.Add(n, "anchors and aliases are not allowed")
 		return nil
 	}
 	if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
@@ -38,6 +55,19 @@ func (t *Tree) Parse(data []byte) *yaml.Node {
 		return nil
 	}
 	return &doc
+}
+
+// aliasIn finds an anchor or an alias: a few of them can unfold to gigabytes, and a text far away would say what a place means.
+func aliasIn(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode || n.Anchor != "" {
+		return n
+	}
+	for _, c := range n.Content {
+		if a := aliasIn(c); a != nil {
+			return a
+		}
+	}
+	return nil
 }
 
 // Add notes a mistake at a node.
@@ -51,21 +81,25 @@ func (t *Tree) Add(n *yaml.Node, format string, args ...any) {
 
 // Fields is a mapping's content by key. Keys that are not known, or come twice, are mistakes.
 func (t *Tree) Fields(n *yaml.Node, what string, known ...string) map[string]*yaml.Node {
-	out := map[string]*yaml.Node{}
+	out := make(map[string]*yaml.Node, min(len(n.Content)/2, len(known)))
 	if n.Kind != yaml.MappingNode {
 		t.Add(n, "%s must have the keys %s", what, strings.Join(known, ", "))
 		return out
 	}
-	for key, value := range t.pairs(n) {
-		ok := false
-		for _, k := range known {
-			ok = ok || k == key.Value
-		}
-		if !ok {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		switch {
+		case !slices.Contains(known, key.Value):
 			t.Add(key, "%s has no key %q; it has %s", what, key.Value, strings.Join(known, ", "))
-			continue
+		case out[key.Value] != nil:
+			first := 0
+			for n.Content[first].Value != key.Value {
+				first += 2
+			}
+			t.Add(key, "%q is already set in line %d", key.Value, n.Content[first].Line)
+		default:
+			out[key.Value] = n.Content[i+1]
 		}
-		out[key.Value] = value
 	}
 	return out
 }
@@ -114,7 +148,7 @@ func (t *Tree) Text(n *yaml.Node, what string, most int) string {
 	if n == nil {
 		return ""
 	}
-	if n.Kind != yaml.ScalarNode || n.ShortTag() == "!!null" {
+	if n.Kind != yaml.ScalarNode || n.ShortTag() == nullTag {
 		t.Add(n, "%s must be a text", what)
 		return ""
 	}
@@ -126,6 +160,35 @@ func (t *Tree) Text(n *yaml.Node, what string, most int) string {
 		t.Add(n, "%s has %d characters, the limit is %d", what, c, most)
 	}
 	return n.Value
+}
+
+// Words is a text in one language or several: a scalar, which is Chinese or the same in all languages, or {zh: …, en: …}.
+// Each is read as by Text and must not be empty.
+func (t *Tree) Words(n *yaml.Node, what string, most int) lang.Words {
+	if n == nil {
+		return lang.Words{}
+	}
+	if n.Kind != yaml.MappingNode {
+		return lang.Words{ZH: t.filled(n, what, most)}
+	}
+	f := t.Fields(n, what, string(lang.Chinese), string(lang.English))
+	w := lang.Words{
+		ZH: t.filled(f[string(lang.Chinese)], what+" in zh", most),
+		EN: t.filled(f[string(lang.English)], what+" in en", most),
+	}
+	if len(f) == 0 {
+		t.Add(n, "%s must be a text, or have the keys zh, en", what)
+	}
+	return w
+}
+
+// filled is a Text that must not be empty.
+func (t *Tree) filled(n *yaml.Node, what string, most int) string {
+	s := t.Text(n, what, most)
+	if n != nil && n.Kind == yaml.ScalarNode && n.Value == "" && n.ShortTag() != nullTag {
+		t.Add(n, "%s is empty", what)
+	}
+	return s
 }
 
 // Integer is a whole number within limits; def when the node is missing.

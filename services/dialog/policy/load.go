@@ -2,8 +2,10 @@ package policy
 
 import (
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
+	"time"
+	_ "time/tzdata" // a policy's zone is known on machines without a zone database
 
 	"go.yaml.in/yaml/v4"
 
@@ -28,127 +30,161 @@ func Load(path string) (*Policy, error) {
 
 // Parse reads a policy; file is its name in the error, which is of type conf.Problems.
 func Parse(file string, data []byte) (*Policy, error) {
-	r := &reader{Tree: menu.Tree{File: file}, p: &Policy{File: file, roles: map[string]role{}}}
+	r := &reader{Tree: menu.Tree{File: file}, p: &Policy{File: file}}
 	if doc := r.Parse(data); doc != nil {
 		r.policy(doc)
 	}
 	if err := r.Problems.Err(); err != nil {
 		return nil, err
 	}
+	r.p.prepare()
 	return r.p, nil
-}
-
-// Validate holds the policy against a menu: every node that a grant names must exist. The error is of type conf.Problems.
-func (p *Policy) Validate(m *menu.Menu) error {
-	var ps conf.Problems
-	for _, g := range p.grants {
-		for _, id := range g.Menu {
-			if m.Node(id) == nil {
-				ps.Add(p.File, g.lines[id], "the menu %s has no item with the id %q", m.File, id)
-			}
-		}
-	}
-	return ps.Err()
 }
 
 type reader struct {
 	menu.Tree
-	p *Policy
+	p     *Policy
+	roles map[string]bool
 }
 
 func (r *reader) policy(doc *yaml.Node) {
-	f := r.Fields(doc, "a policy", "version", "roles", "grants")
+	f := r.Fields(doc, "a policy", "version", "timezone", "roles", "grants", "freezes")
 	r.Need(doc, f, "a policy", "version", "roles", "grants")
 	r.Integer(f["version"], "version", 1, 1, 1)
+	r.p.Zone = r.zone(f["timezone"])
+	r.roles = map[string]bool{}
 	if n := f["roles"]; n != nil {
 		for key, value := range r.Keys(n, "roles") {
 			if !roleForm.MatchString(key.Value) {
 				r.Add(key, "role %q must match %s", key.Value, roleForm)
 			}
-			r.p.roles[key.Value] = r.role(value)
+			r.roles[key.Value] = true
+			r.p.roles = append(r.p.roles, r.role(key, value))
 		}
 	}
 	for _, n := range r.Sequence(f["grants"], "grants") {
 		r.p.grants = append(r.p.grants, r.grant(n))
 	}
+	for _, n := range r.Sequence(f["freezes"], "freezes") {
+		r.p.freezes = append(r.p.freezes, r.freeze(n))
+	}
+	r.most(f["roles"], "roles", len(r.p.roles), MaxRoles)
+	r.most(f["grants"], "grants", len(r.p.grants), MaxGrants)
+	r.most(f["freezes"], "freezes", len(r.p.freezes), MaxFreezes)
 }
 
-func (r *reader) role(n *yaml.Node) role {
-	out := role{users: map[string]bool{}}
-	f := r.Fields(n, "a role", "users", "departments")
-	if n.Kind == yaml.MappingNode && len(f) == 0 {
-		r.Add(n, "a role needs users or departments")
+func (r *reader) most(n *yaml.Node, what string, count, most int) {
+	if count > most {
+		r.Add(n, "%s has %d entries, the limit is %d", what, count, most)
 	}
-	for _, u := range r.Sequence(f["users"], "users") {
-		name := strings.ToLower(r.Text(u, "a user id", 64))
-		if name == "" {
-			continue
-		}
-		if out.users[name] {
-			r.Add(u, "user %q is listed twice", name)
-		}
-		out.users[name] = true
+}
+
+func (r *reader) zone(n *yaml.Node) *time.Location {
+	name := DefaultZone
+	if n != nil {
+		name = r.Text(n, "timezone", 64)
 	}
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "" || name == "Local" {
+		r.Add(n, "timezone %q is not a name such as Asia/Shanghai or UTC", name)
+		return time.UTC
+	}
+	return zone
+}
+
+func (r *reader) role(key, n *yaml.Node) role {
+	out := role{name: key.Value, line: key.Line}
+	f := r.Fields(n, "a role", "users", "departments", "tags", "not_users")
+	if n.Kind == yaml.MappingNode && f["users"] == nil && f["departments"] == nil && f["tags"] == nil {
+		r.Add(n, "a role needs users, departments or tags")
+	}
+	out.users = r.people(f["users"], "users")
+	out.not = r.people(f["not_users"], "not_users")
 	for _, d := range r.Sequence(f["departments"], "departments") {
 		out.departments = append(out.departments, r.Integer(d, "a department id", 1, 1<<53, 0))
+	}
+	for _, t := range r.Sequence(f["tags"], "tags") {
+		out.tags = append(out.tags, r.Integer(t, "a tag id", 1, 1<<53, 0))
+	}
+	return out
+}
+
+func (r *reader) people(n *yaml.Node, what string) []string {
+	var out []string
+	for _, u := range r.Sequence(n, what) {
+		name := strings.ToLower(r.Text(u, "a user id", 64))
+		switch {
+		case name == "":
+			r.Add(u, "a user id is empty")
+		case slices.Contains(out, name):
+			r.Add(u, "user %q is listed twice", name)
+		default:
+			out = append(out, name)
+		}
 	}
 	return out
 }
 
 func (r *reader) grant(n *yaml.Node) Grant {
-	g := Grant{Line: n.Line, lines: map[string]int{}, Args: map[string][]string{}}
-	f := r.Fields(n, "a grant", "role", "menu", "actions", "args")
-	r.Need(n, f, "a grant", "role", "menu", "actions")
+	g := Grant{Line: n.Line}
+	f := r.Fields(n, "a grant", "role", "menu", "actions", "env", "args", "hours")
+	r.Need(n, f, "a grant", "role", "menu")
 	if f["role"] != nil {
-		g.Role = r.Text(f["role"], "role", 63)
-		if _, ok := r.p.roles[g.Role]; !ok && g.Role != "" {
-			r.Add(f["role"], "there is no role %q", g.Role)
+		g.Role = r.knownRole(f["role"], "role")
+	}
+	g.Menu, g.menuLines = r.names(f["menu"], "menu", "an item's id")
+	g.Actions = r.actions(f["actions"])
+	g.Env, g.envLines = r.names(f["env"], "env", "an environment")
+	if f["args"] != nil {
+		g.Args, g.argLines = r.args(f["args"])
+		if f["actions"] == nil && len(g.Args) > 0 {
+			r.Add(f["args"], "args restrict actions, and this grant names none")
 		}
 	}
-	for _, id := range r.filled(f["menu"], "menu") {
-		name := r.Text(id, "an item's id", 63)
-		g.Menu, g.lines[name] = append(g.Menu, name), id.Line
-	}
-	for _, a := range r.filled(f["actions"], "actions") {
-		name := r.Text(a, "an action", 200)
-		if name != "" && !actionForm.MatchString(name) {
-			r.Add(a, "action %q must be a name such as k8s.scale, or a beginning such as k8s.*", name)
-		}
-		g.Actions = append(g.Actions, name)
-	}
-	if f["args"] == nil {
-		return g
-	}
-	for key, values := range r.Keys(f["args"], "args") {
-		if !argForm.MatchString(key.Value) {
-			r.Add(key, "argument %q must match %s", key.Value, argForm)
-		}
-		g.Args[key.Value] = r.values(values)
+	if f["hours"] != nil {
+		g.Hours = r.hours(f["hours"])
 	}
 	return g
 }
 
-// filled is a list that must not be empty: an empty one would look like a grant and allow nothing.
+func (r *reader) knownRole(n *yaml.Node, what string) string {
+	name := r.Text(n, what, 63)
+	if name != "" && !r.roles[name] {
+		r.Add(n, "there is no role %q", name)
+	}
+	return name
+}
+
+// names is a list of ids with their lines.
+func (r *reader) names(n *yaml.Node, what, each string) (names []string, lines []int) {
+	for _, v := range r.filled(n, what) {
+		name := r.Text(v, each, 63)
+		if name == "" && v.Kind == yaml.ScalarNode {
+			r.Add(v, "%s is empty", each)
+		}
+		names, lines = append(names, name), append(lines, v.Line)
+	}
+	return names, lines
+}
+
+func (r *reader) actions(n *yaml.Node) []string {
+	var out []string
+	for _, a := range r.filled(n, "actions") {
+		name := r.Text(a, "an action", 200)
+		if name != "" && !actionForm.MatchString(name) {
+			r.Add(a, "action %q must be a name such as k8s.scale, or a beginning such as k8s.*", name)
+		}
+		out = append(out, name)
+	}
+	return out
+}
+
+// filled is a list that must not be empty: an empty one would look like a grant and allow nothing, or look like a
+// freeze of nothing and stop everything.
 func (r *reader) filled(n *yaml.Node, what string) []*yaml.Node {
 	list := r.Sequence(n, what)
 	if n != nil && n.Kind == yaml.SequenceNode && len(list) == 0 {
 		r.Add(n, "%s is empty", what)
 	}
 	return list
-}
-
-func (r *reader) values(n *yaml.Node) []string {
-	var out []string
-	for _, v := range r.filled(n, "the allowed values") {
-		text := r.Text(v, "an allowed value", 253)
-		if v.Kind == yaml.ScalarNode && v.ShortTag() == "!!int" {
-			// 010 and 0x8 are numbers to YAML; compare what an argument will say.
-			i, err := strconv.ParseInt(text, 10, 64)
-			if err != nil || strconv.FormatInt(i, 10) != text {
-				r.Add(v, "write the number %s in plain decimal", text)
-			}
-		}
-		out = append(out, text)
-	}
-	return out
 }

@@ -1,194 +1,157 @@
 // Package policy decides who may see and do what. Nobody may do anything that no grant allows.
 //
-// A person has roles, by user id or by department; a grant gives one role a branch of the menu, actions in it, and
-// values that their arguments may have. All three must hold in the same grant.
+// A person has roles, by user id, department or tag. A grant gives one role a branch of the menu, actions in it, values
+// that their arguments may have, and hours; everything must hold in the same grant. A freeze refuses what changes
+// something for a while, whatever the grants say. README.md beside this file is the reference of the language.
+//
+// A Policy bound to a menu gives a Lens for each person: what they see and may do at one moment. Lenses answer every step
+// of every conversation, so what can be known beforehand is: which grants can reach a road is found when the policy is
+// bound, what a set of grants shows is found once for all who have the same set.
 package policy
 
 import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
+	"time"
 
-	"palmops/libs/wire"
-	"palmops/services/dialog/menu"
+	"palmops/libs/lang"
 )
+
+// Limits of a policy file.
+const (
+	MaxRoles   = 1000
+	MaxGrants  = 2000
+	MaxFreezes = 64  // one bit each
+	MaxPattern = 200 // characters of an argument's pattern
+	MaxReason  = 100 // characters of a freeze's reason
+)
+
+// DefaultZone is where the hours and freezes of a policy are meant that names no timezone.
+const DefaultZone = "Asia/Shanghai"
 
 // Policy is a loaded policy. It never changes.
 type Policy struct {
-	File   string
-	roles  map[string]role
-	grants []Grant
-}
+	File    string
+	Zone    *time.Location
+	roles   []role
+	grants  []Grant
+	freezes []Freeze
 
-type role struct {
-	users       map[string]bool // lower case
-	departments []int64
+	ids                  map[string]int   // role name to its place in roles
+	users, not           map[string][]int // lower case user id to roles
+	departments, tags    map[int64][]int
+	constrained          map[string]bool // arguments that some grant restricts
+	schedules            []schedule
+	why                  []string // of each grant, when it allows
+	grantsOf, exemptFrom []bits   // of each role: its grants; the freezes that do not count for it
 }
 
 // Grant allows the members of a role some actions in some branches of the menu.
 type Grant struct {
 	Line    int
 	Role    string
-	Menu    []string            // node ids; each with all below it
-	Actions []string            // exact names, or a beginning such as k8s.*
-	Args    map[string][]string // argument to the values it may have; an argument that is not named is free
-	lines   map[string]int      // node id to its line
+	Menu    []string          // node ids; each with all below it
+	Actions []string          // exact names, or a beginning such as k8s.*; none for branches that only show what needs no action
+	Env     []string          // environments of nodes; none for that of the branch's top
+	Args    map[string]Values // argument to the values it may have; an argument that is not named is free
+	Hours   []Hours           // when it counts, any of them; none for always
+
+	menuLines, envLines []int
+	argLines            map[string]int
+	argNames            []string // sorted
 }
 
-// Decision is an answer with its reason. Role is the role whose grant allowed it.
+// Freeze refuses what changes something, from From on until Until: actions, not lists that are read.
+type Freeze struct {
+	Name        string
+	Line        int
+	Reason      lang.Words
+	From, Until time.Time
+	Menu        []string // node ids; each with all below it; none for the whole menu
+	Actions     []string // as Grant.Actions; none for all
+	Env         []string // none for all
+	ExceptRoles []string // whose members it does not concern
+
+	menuLines, envLines []int
+}
+
+// Decision is an answer with its reason. Role is the role whose grant allowed it, "" when it was refused and when it is
+// about a list or a room, which no single grant opens. Freeze is set when only a freeze refuses.
 type Decision struct {
 	Allowed bool
 	Role    string
 	Why     string // for people who run the system; not for chat
+	Freeze  *Freeze
 }
 
-// Roles lists the roles a person has, sorted. Who is not in the directory, or is disabled there, has none.
-func (p *Policy) Roles(person wire.Person) []string {
-	if !person.Found || !person.Active {
-		return nil
-	}
-	var names []string
-	for name, r := range p.roles {
-		if r.has(person) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-func (r role) has(person wire.Person) bool {
-	if r.users[strings.ToLower(person.User)] {
-		return true
-	}
-	return slices.ContainsFunc(r.departments, func(d int64) bool { return slices.Contains(person.Departments, d) })
-}
-
-// Sees reports whether the node of m at path (ids from the top) is shown: it lies in a granted branch, or on the way to
-// one. The top itself, the empty path, is seen by everybody who has a grant in m.
-func (p *Policy) Sees(person wire.Person, m *menu.Menu, path []string) bool {
-	for _, g := range p.granted(person) {
-		if g.covers(path) {
-			return true
-		}
-		for _, id := range g.Menu {
-			if n := m.Node(id); n != nil && (len(path) == 0 || slices.Contains(n.Path(), path[len(path)-1])) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// Decide says whether a person may run an action with these arguments from the node at path. A nil path asks about any
-// place in the menu.
-func (p *Policy) Decide(person wire.Person, path []string, action string, args map[string]any) Decision {
-	return p.decide(person, path, action, args, false)
-}
-
-// May is Decide for arguments that are not all known yet: a missing one is taken to become an allowed one.
-func (p *Policy) May(person wire.Person, path []string, action string, args map[string]any) Decision {
-	return p.decide(person, path, action, args, true)
-}
-
-// FilterItems keeps the lines of a list that may become the argument arg of an action, given the arguments chosen so
-// far. An arg of "" filters by those alone.
-func (p *Policy) FilterItems(person wire.Person, path []string, action, arg string, items []wire.Item, args map[string]any) []wire.Item {
-	kept := make([]wire.Item, 0, len(items))
-	for _, item := range items {
-		with := maps.Clone(args)
-		if with == nil {
-			with = map[string]any{}
-		}
-		if arg != "" {
-			with[arg] = item.Value
-		}
-		if p.May(person, path, action, with).Allowed {
-			kept = append(kept, item)
-		}
-	}
-	return kept
-}
-
-func (p *Policy) decide(person wire.Person, path []string, action string, args map[string]any, partial bool) Decision {
-	switch {
-	case !person.Found:
-		return Decision{Why: "not in the directory"}
-	case !person.Active:
-		return Decision{Why: "disabled in the directory"}
-	}
-	grants := p.granted(person)
-	if len(grants) == 0 {
-		return Decision{Why: "no role with a grant"}
-	}
-	why := "no grant for this part of the menu"
-	for _, g := range grants {
-		switch {
-		case path != nil && !g.covers(path):
-		case !g.names(action):
-			why = "no grant names the action " + action
-		default:
-			bad, ok := g.admits(args, partial)
-			if ok {
-				return Decision{Allowed: true, Role: g.Role, Why: "granted in line " + strconv.Itoa(g.Line)}
-			}
-			why = "argument " + bad + " is outside the grant in line " + strconv.Itoa(g.Line)
-		}
-	}
-	return Decision{Why: why}
-}
-
-func (p *Policy) granted(person wire.Person) []Grant {
-	roles := p.Roles(person)
-	var grants []Grant
-	for _, g := range p.grants {
-		if slices.Contains(roles, g.Role) {
-			grants = append(grants, g)
-		}
-	}
-	return grants
-}
-
-func (g Grant) covers(path []string) bool {
-	return slices.ContainsFunc(path, func(id string) bool { return slices.Contains(g.Menu, id) })
-}
-
-func (g Grant) names(action string) bool {
-	return slices.ContainsFunc(g.Actions, func(a string) bool {
-		begin, any := strings.CutSuffix(a, ".*")
-		return a == action || any && strings.HasPrefix(action, begin+".")
-	})
-}
-
-// admits names the first argument that is outside, in the order of names. A named argument that is missing is outside,
-// unless more are to come.
-func (g Grant) admits(args map[string]any, partial bool) (bad string, ok bool) {
-	for _, name := range slices.Sorted(maps.Keys(g.Args)) {
-		v, given := args[name]
-		if !given && partial {
-			continue
-		}
-		if !given || !slices.Contains(g.Args[name], text(v)) {
-			return name, false
-		}
-	}
-	return "", true
-}
-
-func text(v any) string {
-	switch x := v.(type) {
-	case string:
-		return x
-	case int:
-		return strconv.Itoa(x)
-	case int64:
-		return strconv.FormatInt(x, 10)
-	case bool:
-		return strconv.FormatBool(x)
-	}
-	return "\x00" // equal to nothing a policy can say
+// schedule is hours that one or more grants have.
+type schedule struct {
+	hours  []Hours
+	grants bits
 }
 
 // Grants are all grants, in the order of the file, for checks against catalogs.
 func (p *Policy) Grants() []Grant { return slices.Clone(p.grants) }
+
+// Freezes are all freezes, in the order of the file, past and coming ones too.
+func (p *Policy) Freezes() []Freeze { return slices.Clone(p.freezes) }
+
+// prepare fills in what follows from roles, grants and freezes.
+func (p *Policy) prepare() {
+	p.prepareRoles()
+	p.constrained = map[string]bool{}
+	p.why = make([]string, len(p.grants))
+	p.grantsOf = make([]bits, len(p.roles))
+	p.exemptFrom = make([]bits, len(p.roles))
+	for i := range p.roles {
+		p.grantsOf[i], p.exemptFrom[i] = newBits(len(p.grants)), newBits(MaxFreezes)
+	}
+	byHours := map[string]int{}
+	for i, g := range p.grants {
+		p.why[i] = "granted in line " + strconv.Itoa(g.Line)
+		p.grants[i].argNames = slices.Sorted(maps.Keys(g.Args))
+		p.grantsOf[p.ids[g.Role]].set(i)
+		for name := range g.Args {
+			p.constrained[name] = true
+		}
+		if len(g.Hours) == 0 {
+			continue
+		}
+		key := hoursText(g.Hours)
+		at, known := byHours[key]
+		if !known {
+			at = len(p.schedules)
+			byHours[key] = at
+			p.schedules = append(p.schedules, schedule{hours: g.Hours, grants: newBits(len(p.grants))})
+		}
+		p.schedules[at].grants.set(i)
+	}
+	for i, f := range p.freezes {
+		for _, r := range f.ExceptRoles {
+			p.exemptFrom[p.ids[r]].set(i)
+		}
+	}
+}
+
+// counting is the grants of held that count at a moment, and the freezes, as a mask, that count for a person who has roles.
+func (p *Policy) counting(held bits, roles bits, at time.Time) (counts bits, freezes uint64) {
+	counts = held.clone()
+	if len(p.schedules) > 0 {
+		clock := clockOf(at.In(p.Zone))
+		for _, s := range p.schedules {
+			if !open(s.hours, clock) {
+				counts.remove(s.grants)
+			}
+		}
+	}
+	for i := range p.freezes {
+		if f := &p.freezes[i]; !at.Before(f.From) && at.Before(f.Until) {
+			freezes |= 1 << i
+		}
+	}
+	if freezes != 0 {
+		roles.each(func(r int) { freezes &^= p.exemptFrom[r][0] })
+	}
+	return counts, freezes
+}

@@ -74,7 +74,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 		a.Close()
 		return nil, err
 	}
-	if err := declare(ctx, a.bus, o.Config.NATS.Replicas); err != nil {
+	if err := a.bus.Declare(ctx, o.Config.NATS.Replicas); err != nil {
 		a.Close()
 		return nil, err
 	}
@@ -131,23 +131,6 @@ func (o Options) complete() (Options, error) {
 		return o, fault.New(fault.Invalid, "workers must be 1 to %d", MaxWorkers)
 	}
 	return o, nil
-}
-
-// declare waits for a server that is still coming up.
-func declare(ctx context.Context, b *bus.Bus, replicas int) error {
-	for {
-		err := b.Declare(ctx, replicas)
-		if err == nil || !fault.Is(err, fault.Transient) {
-			return err
-		}
-		t := time.NewTimer(200 * time.Millisecond)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return err
-		case <-t.C:
-		}
-	}
 }
 
 func instance(name string) string {

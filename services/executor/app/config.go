@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"palmops/libs/conf"
 	"palmops/libs/fault"
@@ -73,16 +72,9 @@ func (c Config) Validate() error {
 
 // LoadKeys reads a key file. It refuses one that others than its owner may read.
 func LoadKeys(path string) (token.KeySet, error) {
-	info, err := os.Stat(path)
+	data, err := conf.ReadPrivate(path)
 	if err != nil {
-		return token.KeySet{}, fault.Wrap(fault.Invalid, err, "keys_file")
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return token.KeySet{}, fault.New(fault.Invalid, "keys_file %s: mode %04o lets others read the keys; it must be 0600", path, info.Mode().Perm())
-	}
-	data, err := conf.Read(path)
-	if err != nil {
-		return token.KeySet{}, err
+		return token.KeySet{}, fmt.Errorf("keys_file: %w", err)
 	}
 	keys, err := token.ParseKeySet(data)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"palmops/services/executor/catalog"
 	"palmops/services/executor/internal/kind"
+	"palmops/services/executor/internal/kind/drill"
 	"palmops/services/executor/internal/kind/kubernetes"
 )
 
@@ -16,6 +17,7 @@ func kinds(clusters map[string]catalog.Cluster) (map[string]kind.Kind, error) {
 	}
 	return map[string]kind.Kind{
 		catalog.KindKubernetes: k8s,
+		catalog.KindDrill:      drill.New(),
 	}, nil
 }
 

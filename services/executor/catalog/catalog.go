@@ -23,10 +23,44 @@
 //	      deployment: {type: string, pattern: dns-label}
 //	      replicas: {type: int, min: 0, max: 20}
 //	      from: {type: int, optional: true}
+//
+// Actions of the kind drill touch nothing; they serve for training and for trying the whole way:
+//
+//	drill.run:                # seconds (0 to 600) and lines (0 to 20000) are understood, any other parameter is only shown
+//	  kind: drill
+//	  verb: run
+//	  timeout: 660s
+//	  params:
+//	    seconds: {type: int, optional: true}
+//	    service: {type: string, pattern: line}   # line: any text without line breaks
+//	drill.list:               # items: count of them (8), named after parent; or those of the settings
+//	  kind: drill
+//	  verb: list
+//	  settings: {items: [web, api], delay: 500ms}
+//	drill.state:              # fields
+//	  kind: drill
+//	  verb: state
+//	  settings: {fields: {version: "1.4.2"}}
+//	drill.guide:              # a remote node: a troubleshooting guide
+//	  kind: drill
+//	  verb: guide
+//	  settings:
+//	    guide:
+//	      title: {zh: 服务变慢怎么查, en: A service is slow}   # a text, or one in each language
+//	      ask: Which requests are slow?
+//	      answers:
+//	        - key: all        # stands for the answer in what was typed: it must not change its meaning
+//	          say: All of them
+//	          then: {text: "Look at the nodes."}               # the end: text, or value, which the node is left with
+//	        - key: one
+//	          say: One of them
+//	          then: {ask: …, answers: […]}
+//
+// The names palmops.* are built in: palmops.cancel is offered by every executor and has no entry here.
 package catalog
 
 import (
-	"fmt"
+	_ "embed"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,7 +68,14 @@ import (
 
 	"palmops/libs/conf"
 	"palmops/libs/fault"
+	"palmops/libs/lang"
+	"palmops/libs/wire"
 )
+
+//go:embed texts.yaml
+var textsFile []byte
+
+var texts = lang.MustLoad(textsFile)
 
 // Limits of a catalog.
 const (
@@ -43,7 +84,8 @@ const (
 	DefaultTimeout     = time.Minute
 	MinTimeout         = time.Second
 	MaxTimeout         = 30 * time.Minute
-	MaxText            = 253 // bytes of a text argument: the longest name Kubernetes has
+	MaxText            = 253  // bytes of a text argument: the longest name Kubernetes has
+	MaxInputs          = 2048 // bytes of what was typed into a remote node
 )
 
 // Types of parameters.
@@ -78,11 +120,13 @@ type Action struct {
 	Name    string
 	Kind    string // see Verbs
 	Verb    string
-	Target  string // name of the cluster
+	Target  string // name of the cluster; "" for a kind that has none
 	Read    bool   // it changes nothing, and may be asked as a question
 	Params  []Param
 	Timeout time.Duration // from the start of the work to its end; reads have a deadline of their own
 	Line    int
+
+	Settings Settings
 }
 
 // Param is one argument of an action and its bounds.
@@ -95,7 +139,8 @@ type Param struct {
 	Min, Max *int64   // of an int, both included
 	Line     int
 
-	re *regexp.Regexp
+	re   *regexp.Regexp
+	free bool // any text of up to MaxInputs bytes
 }
 
 // Load reads a catalog file. The error is of type conf.Problems: every mistake with its line.
@@ -107,13 +152,16 @@ func Load(path string) (*Catalog, error) {
 	return Decode(path, data)
 }
 
-// Action finds an action by name.
+// Action finds an action by name, built-in ones included.
 func (c *Catalog) Action(name string) (Action, bool) {
+	if name == wire.ActionCancel {
+		return cancel, true
+	}
 	a, ok := c.actions[name]
 	return a, ok
 }
 
-// Actions lists all actions by name, for checks of menus and policies against the catalog.
+// Actions lists the actions of the file by name, for checks of menus and policies against the catalog.
 func (c *Catalog) Actions() []Action {
 	out := make([]Action, 0, len(c.actions))
 	for _, a := range c.actions {
@@ -145,11 +193,12 @@ func (a Action) Param(name string) (Param, bool) {
 }
 
 // Check holds arguments, as wire.ParseArgs gives them, against the action: none missing, none extra, each of its type and inside
-// its bounds. Errors: Denied for a value that is not among the allowed ones, Invalid otherwise; each has a text for the user.
-func (a Action) Check(args map[string]any) error {
+// its bounds. Errors: Denied for a value that is not among the allowed ones, Invalid otherwise; each has a text for the user
+// in language t.
+func (a Action) Check(args map[string]any, t lang.Tag) error {
 	for _, name := range sorted(args) {
 		if _, known := a.Param(name); !known {
-			return refusal(fault.Invalid, "多出参数 "+short(name), "argument %q is not one of %s", name, a.Name)
+			return refusal(fault.Invalid, t, texts.Say(t, "args.extra", short(name)), "argument %q is not one of %s", name, a.Name)
 		}
 	}
 	for _, p := range a.Params {
@@ -158,58 +207,62 @@ func (a Action) Check(args map[string]any) error {
 			if p.Optional {
 				continue
 			}
-			return refusal(fault.Invalid, "缺少参数 "+p.Name, "argument %q of %s is missing", p.Name, a.Name)
+			return refusal(fault.Invalid, t, texts.Say(t, "args.missing", p.Name), "argument %q of %s is missing", p.Name, a.Name)
 		}
-		if err := p.check(v); err != nil {
+		if err := p.check(v, t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p Param) check(v any) error {
+func (p Param) check(v any, t lang.Tag) error {
 	switch x := v.(type) {
 	case string:
 		if p.Type == TypeString {
-			return p.checkText(x)
+			return p.checkText(x, t)
 		}
 	case int64:
 		if p.Type == TypeInt {
-			return p.checkInt(x)
+			return p.checkInt(x, t)
 		}
 	case bool:
 		if p.Type == TypeBool {
 			return nil
 		}
 	}
-	return refusal(fault.Invalid, fmt.Sprintf("参数 %s 的类型不对", p.Name), "argument %q is %T, it must be %s", p.Name, v, p.Type)
+	return refusal(fault.Invalid, t, texts.Say(t, "args.type", p.Name), "argument %q is %T, it must be %s", p.Name, v, p.Type)
 }
 
-func (p Param) checkText(s string) error {
-	if len(s) > MaxText {
-		return refusal(fault.Invalid, fmt.Sprintf("参数 %s 太长", p.Name), "argument %q has %d bytes, the limit is %d", p.Name, len(s), MaxText)
+func (p Param) checkText(s string, t lang.Tag) error {
+	limit := MaxText
+	if p.free {
+		limit = MaxInputs
+	}
+	if len(s) > limit {
+		return refusal(fault.Invalid, t, texts.Say(t, "args.long", p.Name), "argument %q has %d bytes, the limit is %d", p.Name, len(s), limit)
 	}
 	if p.re != nil && !p.re.MatchString(s) {
-		return refusal(fault.Invalid, fmt.Sprintf("参数 %s 的格式不对", p.Name), "argument %q does not match %s", p.Name, p.Pattern)
+		return refusal(fault.Invalid, t, texts.Say(t, "args.form", p.Name), "argument %q does not match %s", p.Name, p.Pattern)
 	}
 	if len(p.Allow) > 0 && !slices.Contains(p.Allow, s) {
-		return refusal(fault.Denied, fmt.Sprintf("参数 %s 的值不在允许范围内", p.Name), "argument %q is not among the allowed values", p.Name)
+		return refusal(fault.Denied, t, texts.Say(t, "args.allowed", p.Name), "argument %q is not among the allowed values", p.Name)
 	}
 	return nil
 }
 
-func (p Param) checkInt(n int64) error {
+func (p Param) checkInt(n int64, t lang.Tag) error {
 	if p.Min != nil && n < *p.Min {
-		return refusal(fault.Invalid, fmt.Sprintf("参数 %s 不能小于 %d", p.Name, *p.Min), "argument %q is %d, below %d", p.Name, n, *p.Min)
+		return refusal(fault.Invalid, t, texts.Say(t, "args.min", p.Name, *p.Min), "argument %q is %d, below %d", p.Name, n, *p.Min)
 	}
 	if p.Max != nil && n > *p.Max {
-		return refusal(fault.Invalid, fmt.Sprintf("参数 %s 不能大于 %d", p.Name, *p.Max), "argument %q is %d, above %d", p.Name, n, *p.Max)
+		return refusal(fault.Invalid, t, texts.Say(t, "args.max", p.Name, *p.Max), "argument %q is %d, above %d", p.Name, n, *p.Max)
 	}
 	return nil
 }
 
-func refusal(kind fault.Kind, text, format string, args ...any) error {
-	return fault.WithText(fault.New(kind, format, args...), text+"，没有执行任何操作。请返回重新选择。")
+func refusal(kind fault.Kind, t lang.Tag, text, format string, args ...any) error {
+	return fault.WithText(fault.New(kind, format, args...), texts.Say(t, "args.refused", text))
 }
 
 // short keeps a foreign name from filling a message.

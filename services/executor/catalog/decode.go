@@ -36,6 +36,8 @@ type action struct {
 	Read    *bool            `yaml:"read"`
 	Timeout *conf.Duration   `yaml:"timeout"`
 	Params  map[string]param `yaml:"params"`
+
+	Settings *settings `yaml:"settings"`
 }
 
 type param struct {
@@ -54,8 +56,11 @@ var (
 	dnsLabel   = regexp.MustCompile(`\A[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\z`)
 )
 
-// patterns are the patterns that have a name. dns-label is RFC 1123's; dns-name is labels joined by dots, of at most MaxText bytes.
+// patterns are the patterns that have a name. dns-label is RFC 1123's; dns-name is labels joined by dots, of at most MaxText
+// bytes; line is any text without line breaks and other control characters.
 var patterns = map[string]string{
+	"action-id": `[0-9A-Za-z_-]{8,64}`,
+	"line":      `[^\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]+`,
 	"dns-label": `[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
 	"dns-name":  `[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*`,
 }
@@ -116,12 +121,22 @@ func (r *reader) head(c *Catalog) {
 			r.bad([]string{"concurrency"}, "concurrency must be 1 to %d", MaxConcurrency)
 		}
 	}
-	if len(r.raw.Targets.Clusters) == 0 {
+	if len(r.raw.Targets.Clusters) == 0 && !r.onlyDrills() {
 		r.bad([]string{"targets", "clusters"}, "targets.clusters names no cluster")
 	}
 	if len(r.raw.Actions) == 0 {
 		r.bad([]string{"actions"}, "actions is empty: this executor could do nothing")
 	}
+}
+
+// onlyDrills reports whether no action needs a cluster.
+func (r *reader) onlyDrills() bool {
+	for _, a := range r.raw.Actions {
+		if a.Kind != KindDrill {
+			return false
+		}
+	}
+	return len(r.raw.Actions) > 0
 }
 
 func (r *reader) cluster(name string, in cluster) Cluster {
@@ -173,10 +188,18 @@ func (r *reader) action(c *Catalog, name string, in action) Action {
 			r.bad(append(path, "timeout"), "action %s: timeout must be %s to %s", name, MinTimeout, MaxTimeout)
 		}
 	}
-	target := r.target(c, path, name, &out)
+	if strings.HasPrefix(name, KindBuiltIn+".") {
+		r.bad(path, "action %s: names that begin with %s. are built in", name, KindBuiltIn)
+	}
+	var target Cluster
+	if in.Kind != KindDrill {
+		target = r.target(c, path, name, &out)
+	} else if in.Target != "" {
+		r.bad(append(path, "target"), "action %s: a drill has no target", name)
+	}
 	verbs, known := Verbs(in.Kind)
 	if !known {
-		r.bad(append(path, "kind"), "action %s: no kind %q; there is %s", name, in.Kind, KindKubernetes)
+		r.bad(append(path, "kind"), "action %s: no kind %q; there are %s", name, in.Kind, strings.Join(keys(kinds), ", "))
 		return out
 	}
 	verb, known := verbs[in.Verb]
@@ -196,6 +219,10 @@ func (r *reader) action(c *Catalog, name string, in action) Action {
 	for _, n := range keys(in.Params) {
 		out.Params = append(out.Params, r.param(path, name, n, in.Params[n], verb, target))
 	}
+	if verb.Node {
+		out.Params = append(out.Params, nodeParams()...)
+	}
+	out.Settings = r.settings(path, name, in.Settings, verb)
 	return out
 }
 
@@ -222,17 +249,24 @@ func (r *reader) param(path []string, action, name string, in param, verb Verb, 
 	out := Param{
 		Name: name, Type: in.Type, Optional: in.Optional, Allow: in.Allow, Pattern: in.Pattern, Min: in.Min, Max: in.Max, Line: r.lines.of(path...),
 	}
+	need := Need{Name: name, Type: in.Type, Optional: true}
 	i := slices.IndexFunc(verb.Params, func(n Need) bool { return n.Name == name })
+	if i >= 0 {
+		need = verb.Params[i]
+	}
 	switch {
 	case !paramName.MatchString(name):
 		r.bad(path, "action %s: parameter %q: a name is a letter, then a-z 0-9 _, at most 32 bytes", action, name)
-	case i < 0:
+	case i < 0 && !verb.Open:
 		r.bad(path, "action %s: the verb takes no parameter %s", action, name)
 		return out
-	case in.Type != verb.Params[i].Type:
-		r.bad(at("type"), "action %s: parameter %s must have the type %s", action, name, verb.Params[i].Type)
+	case i < 0 && in.Type != TypeString && in.Type != TypeInt && in.Type != TypeBool:
+		r.bad(at("type"), "action %s: parameter %s: the type must be %s, %s or %s", action, name, TypeString, TypeInt, TypeBool)
 		return out
-	case in.Optional && !verb.Params[i].Optional:
+	case in.Type != need.Type:
+		r.bad(at("type"), "action %s: parameter %s must have the type %s", action, name, need.Type)
+		return out
+	case in.Optional && !need.Optional:
 		r.bad(at("optional"), "action %s: parameter %s cannot be optional", action, name)
 	}
 	if in.Type != TypeString && (in.Allow != nil || in.Pattern != "") {
@@ -243,20 +277,38 @@ func (r *reader) param(path []string, action, name string, in param, verb Verb, 
 	}
 	switch in.Type {
 	case TypeString:
-		r.text(&out, path, action, target)
+		r.text(&out, path, action, verb, target)
 	case TypeInt:
-		if in.Min != nil && in.Max != nil && *in.Min > *in.Max {
-			r.bad(at("min"), "action %s: parameter %s: min is greater than max", action, name)
-		}
-		if !verb.Read && !verb.Params[i].Optional && (in.Min == nil || in.Max == nil) {
-			r.bad(path, "action %s: parameter %s needs min and max: an unbounded number is no permission", action, name)
-		}
+		r.number(&out, path, action, need, verb.Read || need.Optional)
 	}
 	return out
 }
 
-// text bounds a string. A namespace is always inside the target's.
-func (r *reader) text(p *Param, path []string, action string, target Cluster) {
+// number bounds an int.
+func (r *reader) number(p *Param, path []string, action string, need Need, open bool) {
+	at := func(key string) []string { return append(slices.Clone(path), key) }
+	if p.Min != nil && p.Max != nil && *p.Min > *p.Max {
+		r.bad(at("min"), "action %s: parameter %s: min is greater than max", action, p.Name)
+	}
+	if !open && (p.Min == nil || p.Max == nil) {
+		r.bad(path, "action %s: parameter %s needs min and max: an unbounded number is no permission", action, p.Name)
+	}
+	if p.Min == nil {
+		p.Min = need.Min
+	}
+	if p.Max == nil {
+		p.Max = need.Max
+	}
+	if need.Min != nil && *p.Min < *need.Min {
+		r.bad(at("min"), "action %s: parameter %s must not be below %d", action, p.Name, *need.Min)
+	}
+	if need.Max != nil && *p.Max > *need.Max {
+		r.bad(at("max"), "action %s: parameter %s must not be above %d", action, p.Name, *need.Max)
+	}
+}
+
+// text bounds a string. A namespace is always inside the target's, unless the verb gives the name no meaning.
+func (r *reader) text(p *Param, path []string, action string, verb Verb, target Cluster) {
 	if p.Pattern != "" {
 		expr, named := patterns[p.Pattern]
 		if !named {
@@ -265,7 +317,7 @@ func (r *reader) text(p *Param, path []string, action string, target Cluster) {
 		// Compiled alone first: "a)|(b" would be a valid expression between the anchors and escape them.
 		re, err := regexp.Compile(expr)
 		if err == nil {
-			re, err = regexp.Compile(`\A(?:` + expr + `)\z`)
+			re, err = regexp.Compile(anchored(expr))
 		}
 		if err != nil {
 			r.bad(append(slices.Clone(path), "pattern"), "action %s: parameter %s: pattern is neither %s nor a regular expression: %v",
@@ -276,7 +328,7 @@ func (r *reader) text(p *Param, path []string, action string, target Cluster) {
 	if p.Allow != nil && len(p.Allow) == 0 {
 		r.bad(append(slices.Clone(path), "allow"), "action %s: parameter %s: allow is empty", action, p.Name)
 	}
-	if p.Name == "namespace" {
+	if p.Name == "namespace" && !verb.Open {
 		for _, ns := range p.Allow {
 			if !slices.Contains(target.Namespaces, ns) {
 				r.bad(append(slices.Clone(path), "allow"), "action %s: namespace %q is not among those of the cluster %s", action, ns, target.Name)
@@ -291,6 +343,9 @@ func (r *reader) text(p *Param, path []string, action string, target Cluster) {
 		r.bad(path, "action %s: parameter %s needs allow or pattern: an unbounded text is no permission", action, p.Name)
 	}
 }
+
+// anchored makes an expression match a whole text only.
+func anchored(expr string) string { return `\A(?:` + expr + `)\z` }
 
 func keys[V any](m map[string]V) []string {
 	out := make([]string, 0, len(m))

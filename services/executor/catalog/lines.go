@@ -1,10 +1,12 @@
 package catalog
 
 import (
+	"strconv"
+
 	"go.yaml.in/yaml/v4"
 )
 
-// lines finds the line of a value in a document by its path of keys.
+// lines finds the line of a value in a document by its path of keys; a number is a place in a list, from 0.
 type lines struct{ root yaml.Node }
 
 func newLines(data []byte) (*lines, error) {
@@ -21,6 +23,11 @@ func (l *lines) of(path ...string) int {
 	}
 	line := n.Line
 	for _, key := range path {
+		if i, err := strconv.Atoi(key); err == nil && n.Kind == yaml.SequenceNode && i >= 0 && i < len(n.Content) {
+			n = n.Content[i]
+			line = n.Line
+			continue
+		}
 		if n.Kind != yaml.MappingNode {
 			break
 		}

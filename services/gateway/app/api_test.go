@@ -53,6 +53,32 @@ func newAPI(t *testing.T) *api {
 	mux.HandleFunc("GET /cgi-bin/department/simplelist", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{"errcode": 0, "department_id": []map[string]int{{"id": 1, "parentid": 0}, {"id": 2, "parentid": 1}}})
 	})
+	mux.HandleFunc("GET /cgi-bin/tag/list", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]any{"errcode": 0, "taglist": []map[string]any{{"tagid": 7, "tagname": "值班"}}})
+	})
+	mux.HandleFunc("GET /cgi-bin/tag/get", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]any{"errcode": 0, "tagname": "值班", "userlist": []any{}, "partylist": []int{1}})
+	})
+	mux.HandleFunc("GET /cgi-bin/user/simplelist", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]any{"errcode": 0, "userlist": []map[string]any{{"userid": "LiSi", "name": "李四"}}})
+	})
+	mux.HandleFunc("POST /cgi-bin/message/update_template_card", func(w http.ResponseWriter, r *http.Request) {
+		var m map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+			t.Error(err)
+		}
+		a.sent <- m
+		answer(w, map[string]any{"errcode": 0})
+	})
+	mux.HandleFunc("POST /cgi-bin/media/upload", func(w http.ResponseWriter, r *http.Request) {
+		_, head, err := r.FormFile("media")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		a.sent <- map[string]any{"upload": head.Filename, "bytes": head.Size}
+		answer(w, map[string]any{"errcode": 0, "type": "file", "media_id": "m9", "created_at": "1380000000"})
+	})
 	a.Server = httptest.NewServer(mux)
 	t.Cleanup(a.Close)
 	return a
@@ -121,13 +147,20 @@ func TestTheDirectoryIsServed(t *testing.T) {
 	}
 	eventually(t, "somebody answers", func() bool { _, err := ask("lisi"); return err == nil })
 	for user, want := range map[string]wire.Person{
-		"lisi":     {V: 1, User: "lisi", Found: true, Name: "李四", Departments: []int64{1, 2}, Active: true},
+		"lisi":     {V: 1, User: "lisi", Found: true, Name: "李四", Departments: []int64{1, 2}, Tags: []int64{7}, Active: true},
 		"outsider": {V: 1, User: "outsider"},
 	} {
 		p, err := ask(user)
 		if diff := cmp.Diff(want, p); err != nil || diff != "" {
 			t.Errorf("%v %s", err, diff)
 		}
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, hang)
+	defer cancel()
+	var list wire.Answer
+	if err := w.bus.Ask(ctx, wire.DirSubject(testCorp, "ops"), wire.PersonQuery{V: wire.Version, List: wire.ListMembers}, &list); err != nil ||
+		len(list.Items) != 1 || list.Items[0] != (wire.Item{Value: "lisi", Label: "李四"}) || list.AsOf == 0 {
+		t.Errorf("%+v %v", list, err)
 	}
 	a.Close()
 	if p, err := ask("lisi"); err != nil || p.Found || p.Fault == nil || p.Fault.Kind != "transient" {

@@ -97,8 +97,9 @@ func New(ctx context.Context, o Options) (*App, error) {
 		api := wecom.NewClient(wecom.ClientOptions{
 			BaseURL: cfg.APIBase, CorpID: c.WeCom.CorpID, Secret: c.WeCom.CorpSecret.Reveal(), AgentID: c.WeCom.AgentID, HTTP: a.client, Now: o.Now,
 		})
-		calls = append(calls, callback.App{Name: c.Name, Corp: c.WeCom.CorpID, AgentID: c.WeCom.AgentID, Token: c.WeCom.Token, Crypt: crypt[i]})
-		sends = append(sends, outbox.App{Corp: c.WeCom.CorpID, Name: c.Name, Sender: api})
+		cards := cfg.Apps[i].allowsCards()
+		calls = append(calls, callback.App{Name: c.Name, Corp: c.WeCom.CorpID, AgentID: c.WeCom.AgentID, Token: c.WeCom.Token, Crypt: crypt[i], Cards: cards})
+		sends = append(sends, outbox.App{Corp: c.WeCom.CorpID, Name: c.Name, Sender: api, Cards: cards})
 		a.people = append(a.people, directory.New(c.WeCom.CorpID, c.Name, api, counters, a.log, o.Now))
 	}
 	a.outbox = outbox.New(a.bus, sends, a.trail, counters, o.Now)
@@ -127,7 +128,7 @@ func (a *App) connect(ctx context.Context, o Options, cfg Config) (err error) {
 }
 
 // apiClient is the way to WeCom's API. A connection that WeCom closed while idle must not cost a message a try, so they
-// are dropped early; a try ends well before the outbox gives its message back.
+// are dropped early; a try ends well before the outbox gives its message back. The client counts uploads by their own time.
 func apiClient(cfg Config) *http.Client {
 	transport := &http.Transport{
 		MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true,

@@ -291,17 +291,18 @@ func TestRepliesThatAreNoPassiveText(t *testing.T) {
 		name    string
 		m       wecom.Message
 		passive bool
+		nobody  bool // dialog finds no gateway that waits
 		result  string
 	}{
-		{"nothing to say", event("enter_agent"), true, "empty"},
-		{"longer than one text", w.text("zhangsan", "long"), false, "push"},
-		{"a button, to which WeCom shows no text", event("template_card_event"), false, "push"},
+		{"nothing to say", event("enter_agent"), true, false, "empty"},
+		{"longer than one text", w.text("zhangsan", "long"), false, false, "push"},
+		{"a button, to which WeCom shows no text", event("template_card_event"), false, true, "push"},
 	} {
 		a := g.post(w.seal(wecom.FormXML, c.m))
 		if a.status != 200 || a.body != "" || g.count("callbacks_total", "result", c.result) == 0 {
 			t.Errorf("%s: %v", c.name, a)
 		}
-		if got := d.next(); got.passive != c.passive || got.nobody {
+		if got := d.next(); got.passive != c.passive || got.nobody != c.nobody {
 			t.Errorf("%s: dialog got %+v", c.name, got)
 		}
 	}

@@ -44,7 +44,12 @@ type AppConfig struct {
 	Credentials string `yaml:"credentials"` // a file of WECOM_* lines, relative to the configuration; the environment wins
 	// ReceiveID is what callbacks are encrypted for: the corp id when absent.
 	ReceiveID *string `yaml:"receive_id"`
+	// Cards says whether questions may go out as cards with buttons; true when absent. Without them the same questions come
+	// as text with numbers, which clients that are too old for cards can show as well.
+	Cards *bool `yaml:"cards"`
 }
+
+func (a AppConfig) allowsCards() bool { return a.Cards == nil || *a.Cards }
 
 // NATS says how a gateway that runs alone reaches the bus.
 type NATS struct {

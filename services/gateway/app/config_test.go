@@ -64,14 +64,14 @@ func TestLoadResolvesPathsAndEnvironment(t *testing.T) {
 	dir := write(t, map[string]string{
 		"a.env":  credentials,
 		"b.env":  strings.Replace(credentials, "1000007", "1000008", 1),
-		"g.yaml": "apps:\n  - {name: ops, credentials: a.env}\n  - {name: bot, credentials: b.env, receive_id: \"\"}\nallow: {static: [127.0.0.1]}\nnats: {creds: gw.creds}\n",
+		"g.yaml": "apps:\n  - {name: ops, credentials: a.env}\n  - {name: bot, credentials: b.env, receive_id: \"\", cards: false}\nallow: {static: [127.0.0.1]}\nnats: {creds: gw.creds}\n",
 	})
 	o, err := Load(filepath.Join(dir, "g.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if o.Apps[1].ReceiveID != "" || o.Apps[1].WeCom.AgentID != 1000008 || o.NATS.URL != "nats://127.0.0.1:4222" || o.NATS.Creds != filepath.Join(dir, "gw.creds") ||
-		o.Config.APIBase != "https://qyapi.weixin.qq.com" {
+		o.Config.APIBase != "https://qyapi.weixin.qq.com" || !o.Config.Apps[0].allowsCards() || o.Config.Apps[1].allowsCards() {
 		t.Errorf("%+v", o)
 	}
 	t.Setenv("NATS_URL", "nats://bus:4222")

@@ -16,6 +16,7 @@ import (
 type dialog struct {
 	w      *world
 	answer func(wire.Inbound) []wire.Screen
+	lang   string        // of everybody
 	gate   chan struct{} // when set, every message waits for one token before it is answered
 
 	mu    sync.Mutex
@@ -76,7 +77,7 @@ func (d *dialog) handle(ctx context.Context, m *bus.Msg) error {
 			return ctx.Err()
 		}
 	}
-	r := &wire.Reply{V: wire.Version, ID: in.ID, Corp: in.Corp, App: in.App, User: in.User, Screens: d.answer(in)}
+	r := &wire.Reply{V: wire.Version, ID: in.ID, Corp: in.Corp, App: in.App, User: in.User, Screens: d.answer(in), Lang: d.lang}
 	d.mu.Lock()
 	d.said[in.ID] = r
 	d.mu.Unlock()
@@ -90,7 +91,7 @@ func (d *dialog) handle(ctx context.Context, m *bus.Msg) error {
 	}
 	_, err = d.w.bus.Publish(ctx, wire.OutSubject(in.Corp, in.App, in.User), in.ID+":reply", wire.Outbound{
 		V: wire.Version, ID: in.ID + ":reply", Corp: in.Corp, App: in.App, User: in.User, Screens: r.Screens,
-		InReplyTo: in.ID, SaidText: in.Text, SentAt: in.SentAt,
+		InReplyTo: in.ID, SaidText: in.Text, SentAt: in.SentAt, Lang: d.lang,
 	})
 	return err
 }

@@ -18,6 +18,7 @@ import (
 	"palmops/libs/run"
 	"palmops/libs/wecom"
 	"palmops/services/simulator/client"
+	"palmops/services/simulator/internal/media"
 	"palmops/services/simulator/internal/page"
 	"palmops/services/simulator/internal/phone"
 	"palmops/services/simulator/internal/practice"
@@ -67,19 +68,23 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("simulator: metrics: %w", err)
 	}
-	messages, state, err := statePaths(o.StateDir)
+	state, err := statePaths(o.StateDir)
 	if err != nil {
 		return nil, err
 	}
-	if a.cluster, err = practice.New(practice.Options{Path: state, Step: time.Duration(c.Cluster.Step), Now: o.Now, Log: o.Log.Named("practice")}); err != nil {
+	files, err := media.Open(state.media, o.Now)
+	if err != nil {
+		return nil, fmt.Errorf("simulator: %w", err)
+	}
+	if a.cluster, err = practice.New(practice.Options{Path: state.cluster, Step: time.Duration(c.Cluster.Step), Now: o.Now, Log: o.Log.Named("practice")}); err != nil {
 		return nil, fmt.Errorf("simulator: %w", err)
 	}
 	var lost int
-	if a.book, lost, err = phone.OpenBook(messages, o.Now); err != nil {
+	if a.book, lost, err = phone.OpenBook(state.messages, o.Now); err != nil {
 		return nil, fmt.Errorf("simulator: %w", err)
 	}
 	if lost > 0 {
-		o.Log.Warn("lines of the message book could not be read and are left out", zap.String("file", messages), zap.Int("lines", lost))
+		o.Log.Warn("lines of the message book could not be read and are left out", zap.String("file", state.messages), zap.Int("lines", lost))
 	}
 	form := wecom.FormXML
 	if c.Form == wecom.FormJSON.String() {
@@ -90,12 +95,15 @@ func New(o Options) (*App, error) {
 		Directory: directory, Book: a.book, Crypt: crypt, CorpID: o.Credentials.CorpID, AgentID: o.Credentials.AgentID,
 		Callback: func() string { return *a.callback.Load() }, Form: form,
 		Timeout: time.Duration(c.Timeout), Retries: *c.Retries, Pause: time.Duration(c.Pause),
-		Now: o.Now, Log: o.Log.Named("phone"), Observe: observe,
+		Now: o.Now, Log: o.Log.Named("phone"), Observe: observe, Files: files,
 	})
-	api := qyapi.New(qyapi.Options{
+	api, err := qyapi.New(qyapi.Options{
 		CorpID: o.Credentials.CorpID, Secret: o.Credentials.CorpSecret.Reveal(), AgentID: o.Credentials.AgentID,
-		Directory: directory, Phones: a.phones, Now: o.Now,
+		Directory: directory, Phones: a.phones, Media: files, Now: o.Now, Sent: state.sent,
 	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("simulator: %w", err), a.Close())
+	}
 	if a.ln, err = net.Listen("tcp", c.Listen); err != nil {
 		return nil, errors.Join(fmt.Errorf("simulator: %w", err), a.Close())
 	}
@@ -115,15 +123,19 @@ func New(o Options) (*App, error) {
 	return a, nil
 }
 
-// statePaths makes the state directory and names the files in it.
-func statePaths(dir string) (messages, cluster string, err error) {
+// paths are what is in the state directory; all are "" without one.
+type paths struct{ messages, sent, media, cluster string }
+
+// statePaths makes the state directory and names what is in it.
+func statePaths(dir string) (paths, error) {
 	if dir == "" {
-		return "", "", nil
+		return paths{}, nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", "", fmt.Errorf("simulator: state: %w", err)
+		return paths{}, fmt.Errorf("simulator: state: %w", err)
 	}
-	return filepath.Join(dir, "messages.jsonl"), filepath.Join(dir, "cluster.json"), nil
+	in := func(name string) string { return filepath.Join(dir, name) }
+	return paths{in("messages.jsonl"), in("sent.jsonl"), in("media"), in("cluster.json")}, nil
 }
 
 // metrics counts deliveries by kind and outcome; none names a person.

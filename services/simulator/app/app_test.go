@@ -149,7 +149,7 @@ func TestWhole(t *testing.T) {
 	defer c.Close()
 
 	users, err := c.Users(t.Context())
-	if err != nil || len(users) != 4 || users[0].Name != "张三" || users[0].Departments[0].Name != "零售事业部" || users[3].User != "outsider" {
+	if err != nil || len(users) != 7 || users[0].Name != "张三" || users[0].Departments[0].Name != "零售事业部" || users[3].User != "outsider" || users[0].Tags[0] != "值班" || users[6].Departments[0].Name != "零售运维组" {
 		t.Fatalf("%+v, %v", users, err)
 	}
 	res, err := c.Say(t.Context(), client.SayRequest{User: "zhangsan", Text: "secret words"})
@@ -307,6 +307,10 @@ people:
   - { user: "a b", name: x, departments: [1] }
   - { user: lisi, name: "", departments: [9], leads: [1] }
   - { user: LISI, name: y, departments: [1] }
+tags:
+  - { id: 0, name: none }
+  - { id: 3, name: "", people: [lisi, ghost] }
+  - { id: 3, name: again }
 `
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -318,6 +322,7 @@ people:
 	for _, part := range []string{
 		`"nowhere"`, `"ftp://x"`, `"yaml"`, "99", "2 has no name", "the parent of 2", "the id 2 is there twice",
 		`"a b"`, "lisi needs a name", "department 9, which does not exist", "leads department 1", "LISI is there twice",
+		`"none" needs an id`, "3 has no name", "ghost has the tag 3", "tags: the id 3 is there twice",
 		"WECOM_CORP_ID is not set", "WECOM_TOKEN is not set",
 	} {
 		if !strings.Contains(err.Error(), part) {

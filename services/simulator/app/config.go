@@ -33,6 +33,7 @@ type Config struct {
 	Pause       conf.Duration `yaml:"pause"`       // before each of them
 	Cluster     Cluster       `yaml:"cluster"`
 	Departments []Department  `yaml:"departments"`
+	Tags        []Tag         `yaml:"tags"`
 	People      []Person      `yaml:"people"`
 }
 
@@ -56,6 +57,14 @@ type Person struct {
 	Position    string  `yaml:"position"`
 	Departments []int64 `yaml:"departments"`
 	Leads       []int64 `yaml:"leads"`
+	Plain       bool    `yaml:"plain"` // the phone shows no cards
+}
+
+// Tag is a list of people under a name.
+type Tag struct {
+	ID     int64    `yaml:"id"`
+	Name   string   `yaml:"name"`
+	People []string `yaml:"people"` // user ids
 }
 
 // WeCom's own values (pages 90930 and 90238).
@@ -107,6 +116,7 @@ func (c Config) Validate(file string) error {
 	}
 	ids := c.validateDepartments(file, &ps)
 	c.validatePeople(file, ids, &ps)
+	c.validateTags(file, &ps)
 	return ps.Err()
 }
 
@@ -165,6 +175,29 @@ func (c Config) validatePeople(file string, ids map[int64]bool, ps *conf.Problem
 	}
 }
 
+func (c Config) validateTags(file string, ps *conf.Problems) {
+	people, ids := map[string]bool{}, map[int64]bool{}
+	for _, p := range c.People {
+		people[strings.ToLower(p.User)] = true
+	}
+	for _, t := range c.Tags {
+		switch {
+		case t.ID <= 0:
+			ps.Add(file, 0, "tags: %q needs an id above 0", t.Name)
+		case ids[t.ID]:
+			ps.Add(file, 0, "tags: the id %d is there twice", t.ID)
+		case t.Name == "":
+			ps.Add(file, 0, "tags: %d has no name", t.ID)
+		}
+		ids[t.ID] = true
+		for _, user := range t.People {
+			if !people[strings.ToLower(user)] {
+				ps.Add(file, 0, "tags: %s has the tag %d, but is nobody", user, t.ID)
+			}
+		}
+	}
+}
+
 func validUser(id string) bool {
 	return id != "" && len(id) <= 64 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.@") == ""
 }
@@ -177,9 +210,13 @@ func (c Config) directory() *phone.Directory {
 	}
 	var people []phone.Person
 	for _, p := range c.People {
-		people = append(people, phone.Person{User: p.User, Name: p.Name, Position: p.Position, Departments: p.Departments, Leads: p.Leads})
+		people = append(people, phone.Person{User: p.User, Name: p.Name, Position: p.Position, Departments: p.Departments, Leads: p.Leads, Plain: p.Plain})
 	}
-	return phone.NewDirectory(people, departments)
+	var tags []phone.Tag
+	for _, t := range c.Tags {
+		tags = append(tags, phone.Tag{ID: t.ID, Name: t.Name, Users: t.People})
+	}
+	return phone.NewDirectory(people, departments, tags)
 }
 
 // Load reads simulator.yaml and the credentials that it names. The error holds every mistake of both.

@@ -15,7 +15,7 @@ import (
 
 // Talk lets a person chat in a terminal: each line of in is typed by user, and what the app sends is written to out.
 // Lines that begin with a slash are for the terminal itself: /user <id> becomes another person, /users lists them,
-// /quit ends. It returns at the end of in, at /quit or when ctx ends; unless ctx ended, not before a last look for messages,
+// /press <key> presses a button of the newest card, /quit ends. It returns at the end of in, at /quit or when ctx ends; unless ctx ended, not before a last look for messages,
 // so that piped input gets its answers. A read of in that blocks outlives Talk until its next line.
 func (c *Client) Talk(ctx context.Context, in io.Reader, out io.Writer, user string) error {
 	users, err := c.Users(ctx)
@@ -69,6 +69,7 @@ type terminal struct {
 	out   io.Writer
 	user  User
 	after uint64
+	card  string // task id of the newest card with buttons; "" when there is none
 }
 
 // become makes the terminal that of another person and passes over what was sent to them before.
@@ -83,11 +84,11 @@ func (t *terminal) become(ctx context.Context, id string) error {
 		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.user, t.after = u, 0
-		if len(old) > 0 {
-			t.after = old[len(old)-1].Seq
+		t.user, t.after, t.card = u, 0, ""
+		for _, m := range old {
+			t.seen(m)
 		}
-		_, err = fmt.Fprintf(t.out, "现在是 %s。直接输入消息；/users 看有哪些人，/user <id> 换人，/quit 结束。\n", u.name())
+		_, err = fmt.Fprintf(t.out, "现在是 %s。直接输入消息；/press <键> 按最新卡片上的按钮，/users 看有哪些人，/user <id> 换人，/quit 结束。\n", u.name())
 		return err
 	}
 	return fault.WithText(fault.New(fault.NotFound, "simulator: no person %q", id), "没有这个人："+id+"。用 /users 查看。")
@@ -111,9 +112,18 @@ func (t *terminal) typed(ctx context.Context, line string) (more bool, err error
 		return true, nil
 	}
 	t.mu.Lock()
-	user := t.user.User
+	user, card := t.user.User, t.card
 	t.mu.Unlock()
-	res, err := t.client.Say(ctx, SayRequest{User: user, Text: line})
+	var res SayResult
+	switch {
+	case word != "/press":
+		res, err = t.client.Say(ctx, SayRequest{User: user, Text: line})
+	case card == "":
+		t.print("  ! 还没有收到带按钮的卡片，没有发送。")
+		return true, nil
+	default:
+		res, err = t.client.Press(ctx, PressRequest{User: user, TaskID: card, Key: strings.TrimSpace(rest)})
+	}
 	switch {
 	case ctx.Err() != nil:
 		return false, nil
@@ -157,12 +167,40 @@ func (t *terminal) show(ctx context.Context, wait time.Duration) error {
 		if t.user.User != m.User || m.Seq <= t.after {
 			continue // switched in between, or already printed by the other caller
 		}
-		t.after = m.Seq
-		if _, err := fmt.Fprintf(t.out, "\n%s\n\n", m.Text); err != nil {
+		t.seen(m)
+		if _, err := fmt.Fprintf(t.out, "\n%s\n\n", inTerminal(m)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// seen notes a message that was printed or passed over. The caller holds mu.
+func (t *terminal) seen(m Message) {
+	t.after = m.Seq
+	if m.Card != nil && len(m.Card.Buttons) > 0 {
+		t.card = m.Card.TaskID
+	}
+}
+
+// inTerminal is a message in lines; the buttons of a card stand with the key that /press takes.
+func inTerminal(m Message) string {
+	switch {
+	case m.File != nil:
+		return fmt.Sprintf("［文件］%s（%d 字节）/sim/files/%s", m.File.Name, m.File.Size, m.File.MediaID)
+	case m.Card == nil || m.Card.Disabled || len(m.Card.Buttons) == 0:
+		return m.Text
+	}
+	var b strings.Builder
+	for _, part := range []string{m.Card.Title, m.Card.Body} {
+		if part != "" {
+			b.WriteString(part + "\n")
+		}
+	}
+	for _, button := range m.Card.Buttons {
+		b.WriteString("\n[" + button.Key + "] " + button.Text)
+	}
+	return b.String()
 }
 
 func (t *terminal) print(line string) {

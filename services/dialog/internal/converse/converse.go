@@ -7,6 +7,7 @@ package converse
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -18,12 +19,19 @@ import (
 
 	"palmops/libs/bus"
 	"palmops/libs/fault"
+	"palmops/libs/lang"
 	"palmops/libs/wire"
 	"palmops/services/dialog/internal/flow"
 	"palmops/services/dialog/internal/session"
 	"palmops/services/dialog/menu"
+	"palmops/services/dialog/node"
 	"palmops/services/dialog/policy"
 )
+
+//go:embed texts.yaml
+var textsFile []byte
+
+var texts = lang.MustLoad(textsFile)
 
 const (
 	// tries is how often a message comes before it is answered with what went wrong.
@@ -32,8 +40,8 @@ const (
 	pauseBetween = 650 * time.Millisecond
 	// replyPatience is how long a gateway may take to say that WeCom has the reply.
 	replyPatience = 400 * time.Millisecond
-	// maxQuestions is how many questions one step may ask.
-	maxQuestions = 4
+	// maxQuestions is how many questions one step may ask: several choices typed in one go open a list each.
+	maxQuestions = 20
 	// commitSlack is how long after it was sent a commit may still be applied by Redis.
 	commitSlack = session.Timeout + 50*time.Millisecond
 )
@@ -41,9 +49,10 @@ const (
 // Store keeps sessions and replies.
 type Store interface {
 	Load(ctx context.Context, w session.Who, id string, place session.Place) (session.Loaded, error)
-	Commit(ctx context.Context, c session.Commit) (session.Outcome, []byte, error)
-	Reply(ctx context.Context, w session.Who, id string) ([]byte, error)
-	SetReply(ctx context.Context, w session.Who, id string, reply []byte) error
+	Commit(ctx context.Context, c session.Commit) (o session.Outcome, reply []byte, marks string, err error)
+	Reply(ctx context.Context, w session.Who, id string) (reply []byte, marks string, err error)
+	Mark(ctx context.Context, w session.Who, id, marks string) error
+	SetReply(ctx context.Context, w session.Who, id string, reply []byte, marks string) error
 }
 
 // Bus publishes and asks.
@@ -52,21 +61,22 @@ type Bus interface {
 	Ask(ctx context.Context, subject string, question, answer any) error
 }
 
-// People know who somebody is.
+// People know who somebody is, with the help of what they gave to be remembered the last time.
 type People interface {
-	Find(ctx context.Context, w session.Who) (wire.Person, flow.Identity, error)
+	Find(ctx context.Context, w session.Who, known []byte) (person wire.Person, id flow.Identity, remember []byte, err error)
 }
 
 // Rules are the menu and the policy that count.
 type Rules interface {
 	Menu() *menu.Menu
-	Revision(rev string) *menu.Menu
-	Policy() *policy.Policy
+	// Revision finds an older menu; nil without an error when it is not kept any more.
+	Revision(ctx context.Context, rev string) (*menu.Menu, error)
+	Rights(m *menu.Menu) func(person wire.Person, at time.Time) *policy.Lens
 }
 
-// Asker asks executors.
+// Asker finds the answers to questions. A failure is an answer with a Fault in language t, and the error for the log.
 type Asker interface {
-	Ask(ctx context.Context, w session.Who, id string, q flow.Question) (flow.Answer, error)
+	Ask(ctx context.Context, w session.Who, t lang.Tag, id string, q flow.Question) (flow.Answer, error)
 }
 
 // Signer makes the tokens of orders.
@@ -86,7 +96,8 @@ type Options struct {
 	Asker    Asker
 	Signer   Signer
 	Audit    Auditor
-	Stream   string // names the life of the stream IN, see session.Place
+	Nodes    map[string]node.Node // written in Go, by the name menus call them
+	Stream   string               // names the life of the stream IN, see session.Place
 	Log      *zap.Logger
 	Registry prometheus.Registerer
 	Now      func() time.Time
@@ -119,12 +130,12 @@ func (c *Converser) Handle(ctx context.Context, m *bus.Msg) error {
 		return fault.New(fault.Invalid, "inbound message without id, corp, app or user")
 	}
 	in.User = strings.ToLower(in.User)
-	if in.Type == "event" {
-		return c.deliver(ctx, in, &record{Reply: c.reply(in)})
+	if in.Type == "event" && !press(in) {
+		return c.deliver(ctx, in, &record{})
 	}
-	rec, err := c.step(ctx, in, session.Place{Stream: c.Stream, Seq: m.Seq})
+	rec, t, err := c.step(ctx, in, session.Place{Stream: c.Stream, Seq: m.Seq})
 	if err != nil {
-		return c.failed(ctx, m, in, err)
+		return c.failed(ctx, m, in, t, err)
 	}
 	c.forget(in.ID)
 	if rec == nil {
@@ -133,128 +144,80 @@ func (c *Converser) Handle(ctx context.Context, m *bus.Msg) error {
 	return c.finish(ctx, in, rec)
 }
 
-// step makes the step, or finds the one that was made at an earlier delivery.
-func (c *Converser) step(ctx context.Context, in wire.Inbound, place session.Place) (*record, error) {
+// step makes the step, or finds the one that was made at an earlier delivery. It also says in which language the person
+// is spoken to, as far as that was found out before an error.
+func (c *Converser) step(ctx context.Context, in wire.Inbound, place session.Place) (*record, lang.Tag, error) {
+	t := lang.Of(string(c.Rules.Menu().Language))
 	for range tries {
 		sent := time.Now()
 		loaded, err := c.Store.Load(ctx, who(in), in.ID, place)
 		if err != nil {
-			return nil, err
+			return nil, t, err
 		}
 		if loaded.Reply != nil {
-			return stored(loaded.Reply)
+			rec, err := stored(loaded.Reply, loaded.Marks)
+			return rec, t, err
 		}
 		if loaded.Behind {
 			c.audit(in, flow.Result{Did: flow.DidIgnore, Reason: flow.ReasonLate}, "")
-			return nil, nil
+			return nil, t, nil
 		}
-		res, m := c.think(ctx, in, loaded)
+		th := c.newThought(in, loaded)
+		t = th.tongue()
+		res, m, err := th.think(ctx)
+		if err != nil {
+			return nil, t, err
+		}
+		t = res.Lang
 		rec := c.record(in, res)
 		commit := session.Commit{
-			Who: who(in), ID: in.ID, Place: place, Ver: loaded.Ver, SentAt: res.Session.SentAt,
-			By: loaded.Now.Add(time.Since(sent) + commitSlack), Timeout: m.Timeout, Fixed: m.Fixed, Reply: rec.encode(),
+			Who: who(in), ID: in.ID, Place: place, From: loaded, SentAt: res.Session.SentAt,
+			By: loaded.Now.Add(time.Since(sent) + commitSlack), Timeout: m.Timeout, Fixed: m.Fixed, Reply: rec.encode(), Person: th.remember,
 		}
 		if res.Session.Open() {
 			commit.Rev, commit.Path = res.Session.Rev, res.Session.Path()
 			commit.State, _ = json.Marshal(res.Session) // plain fields always have a JSON form
 		}
-		outcome, reply, err := c.Store.Commit(ctx, commit)
+		if res.Memo != nil {
+			commit.Memo, _ = json.Marshal(res.Memo) // as above
+		}
+		outcome, reply, marks, err := c.Store.Commit(ctx, commit)
 		if err != nil {
-			return nil, err
+			return nil, t, err
 		}
 		switch outcome {
 		case session.Stored:
 			c.audit(in, res, m.Rev)
 			c.m.steps.WithLabelValues(res.Did, res.Reason).Inc()
-			return rec, nil
+			return rec, t, nil
 		case session.Before:
 			if reply == nil {
-				return nil, nil
+				return nil, t, nil
 			}
-			return stored(reply)
+			rec, err := stored(reply, marks)
+			return rec, t, err
 		case session.Moved: // it expired, or somebody else moved it: look again
 		default:
-			return nil, fault.New(fault.Transient, "commit came too late for the store")
+			return nil, t, fault.New(fault.Transient, "commit came too late for the store")
 		}
 	}
-	return nil, fault.New(fault.Transient, "the session moved %d times", tries)
+	return nil, t, fault.New(fault.Transient, "the session moved %d times", tries)
 }
 
-func stored(raw []byte) (*record, error) {
-	rec, ok := decodeRecord(raw)
+func stored(raw []byte, marks string) (*record, error) {
+	rec, ok := decodeRecord(raw, marks)
 	if !ok {
 		return nil, fault.New(fault.Internal, "the stored reply cannot be read")
 	}
 	return rec, nil
 }
 
-// think makes the step of flow and asks what it needs on the way. It returns the menu the result belongs to.
-func (c *Converser) think(ctx context.Context, in wire.Inbound, loaded session.Loaded) (flow.Result, *menu.Menu) {
-	var s flow.Session
-	if loaded.State != nil {
-		if err := json.Unmarshal(loaded.State, &s); err != nil {
-			c.Log.Warn("session cannot be read; it starts again", zap.String("id", in.ID), zap.Error(err))
-			s = flow.Session{}
-		}
-	}
-	s.SentAt = max(s.SentAt, loaded.SentAt)
-	person, identity, err := c.People.Find(ctx, who(in))
-	if err != nil {
-		c.Log.Warn("directory", zap.String("id", in.ID), zap.Error(err))
-	}
-	latest := c.Rules.Menu()
-	m := c.Rules.Revision(s.Rev)
-	if m == nil {
-		m = latest
-	}
-	env := flow.Env{
-		Person: person, Identity: identity, Rights: c.Rules.Policy(), Answers: map[string]flow.Answer{}, Latest: latest,
-		Now: c.Now().UnixMilli(),
-	}
-	ev := flow.Event{ID: in.ID, Type: in.Type, Text: in.Text, SentAt: in.SentAt, At: in.ReceivedAt}
-	res := flow.Step(m, s, ev, env)
-	for range maxQuestions {
-		if res.Need == nil {
-			break
-		}
-		env.Answers[res.Need.Key] = c.ask(ctx, in, *res.Need)
-		res = flow.Step(m, s, ev, env)
-	}
-	if res.Need != nil { // a menu whose screens need more than that does not exist
-		env.Answers[res.Need.Key] = flow.Answer{Fault: "需要的数据太多，没有执行任何操作"}
-		res = flow.Step(m, s, ev, env)
-	}
-	if used := c.Rules.Revision(res.Session.Rev); used != nil {
-		m = used
-	}
-	return res, m
-}
-
-func (c *Converser) ask(ctx context.Context, in wire.Inbound, q flow.Question) flow.Answer {
-	// What is left after the question must be enough to store the step and to answer.
-	if by, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, by.Add(-session.Timeout))
-		defer cancel()
-	}
-	id := wire.DeriveID("question", in.ID, q.Key, c.Now().Format(time.RFC3339Nano))
-	answer, err := c.Asker.Ask(ctx, who(in), id, q)
-	result := "ok"
-	if err != nil {
-		result = string(fault.KindOf(err))
-		c.Log.Warn("question", zap.String("id", in.ID), zap.String("zone", q.Zone), zap.String("pool", q.Pool),
-			zap.String("action", q.Action), zap.String("kind", result), zap.Error(err))
-	}
-	c.m.questions.WithLabelValues(q.Zone, q.Pool, result).Inc()
-	return answer
-}
-
 func (c *Converser) record(in wire.Inbound, res flow.Result) *record {
-	rec := &record{Reply: c.reply(in, res.Screens...)}
+	rec := &record{Screens: res.Screens, Lang: res.Lang, Pressed: res.Pressed}
 	if i := res.Intent; i != nil {
 		canonical, err := wire.CanonicalArgs(i.Args)
 		if err != nil { // flow has made sure
-			rec.Reply = c.reply(in, notice("参数不能使用", "没有执行任何操作。"))
+			rec.Screens = []wire.Screen{notice(texts.Say(res.Lang, "args.title"), texts.Say(res.Lang, "args.body"))}
 			return rec
 		}
 		// Validity counts from when the person said it: what was held up on the way is no fresher for it.
@@ -263,37 +226,30 @@ func (c *Converser) record(in wire.Inbound, res flow.Result) *record {
 			from = min(from, in.ReceivedAt/1000)
 		}
 		rec.Order = &order{
-			ID: i.ID, Node: i.Node, Zone: i.Zone, Pool: i.Pool, Action: i.Action, Args: canonical, Title: i.Title,
+			ID: i.ID, Node: i.Node, Zone: i.Zone, Pool: i.Pool, Action: i.Action, Args: canonical, Title: i.Title, Lang: i.Lang,
 			IssuedAt: c.Now().Unix(), Expires: from + i.Expire,
 		}
 	}
 	return rec
 }
 
-func (c *Converser) reply(in wire.Inbound, screens ...wire.Screen) wire.Reply {
-	if screens == nil {
-		screens = []wire.Screen{}
-	}
-	return wire.Reply{V: wire.Version, ID: in.ID, Corp: in.Corp, App: in.App, User: in.User, Screens: screens}
-}
-
 // failed gives the message back a few times, then answers with what went wrong and lets it go: the messages behind it
 // must not wait for ever.
-func (c *Converser) failed(ctx context.Context, m *bus.Msg, in wire.Inbound, err error) error {
+func (c *Converser) failed(ctx context.Context, m *bus.Msg, in wire.Inbound, t lang.Tag, err error) error {
 	sure := c.inVain(in.ID) >= m.Delivered
 	if m.Delivered < tries {
 		return bus.Later(pauseBetween, err)
 	}
 	c.m.storeDown.Inc()
-	screen := notice("会话存储暂时不可用", "本条消息没有执行任何操作；正在运行的任务不受影响，请稍后重试。")
+	screen := notice(texts.Say(t, "store.title"), texts.Say(t, "store.body"))
 	switch kind := fault.KindOf(err); {
-	case !sure && flow.Fold(in.Text) == "1":
-		// Only this text can have been a confirm, and an earlier delivery in another process may have got that far.
-		screen = notice("会话存储暂时不可用", "不能确定这条消息是否已经处理。如果它是确认操作，请等待结果消息，不要重复发送。")
+	case !sure && mayConfirm(in):
+		// An earlier delivery in another process may have got as far as the order.
+		screen = notice(texts.Say(t, "store.title"), texts.Say(t, "store.unsure"))
 	case kind == fault.Internal:
-		screen = notice("系统内部错误", "本条消息没有执行任何操作；请稍后重试，仍不行请联系管理员。")
+		screen = notice(texts.Say(t, "internal.title"), texts.Say(t, "internal.body"))
 	}
-	derr := c.deliver(ctx, in, &record{Reply: c.reply(in, screen)})
+	derr := c.deliver(ctx, in, &record{Screens: []wire.Screen{screen}, Lang: t})
 	if derr != nil {
 		return derr
 	}
@@ -303,6 +259,12 @@ func (c *Converser) failed(ctx context.Context, m *bus.Msg, in wire.Inbound, err
 		Corp: in.Corp, App: in.App, User: in.User, What: "step", Ref: in.ID, Verdict: "refused", Reason: "store",
 	})
 	return nil
+}
+
+// mayConfirm reports whether a message can have been a confirm: 1, a code of four digits, or a button.
+func mayConfirm(in wire.Inbound) bool {
+	text := flow.Fold(in.Text)
+	return press(in) || text == "1" || len(text) == 4 && strings.Trim(text, "0123456789") == ""
 }
 
 // inVain counts one more delivery that ended before anything was done.
@@ -331,18 +293,20 @@ func (c *Converser) Said(ctx context.Context, _ string, data []byte) any {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*session.Timeout)
 	defer cancel()
-	raw, err := c.Store.Reply(ctx, session.Who{Corp: q.Corp, App: q.App, User: strings.ToLower(q.User)}, q.ID)
+	w := session.Who{Corp: q.Corp, App: q.App, User: strings.ToLower(q.User)}
+	raw, marks, err := c.Store.Reply(ctx, w, q.ID)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		c.Log.Warn("said", zap.String("id", q.ID), zap.Error(err))
 	}
 	if raw == nil || err != nil {
 		return none
 	}
-	rec, ok := decodeRecord(raw)
+	rec, ok := decodeRecord(raw, marks)
 	if !ok || !rec.sayable() {
 		return none
 	}
-	return wire.Said{V: wire.Version, Reply: &rec.Reply, Pushed: rec.Pushed}
+	reply := rec.reply(q.ID, w)
+	return wire.Said{V: wire.Version, Reply: &reply, Pushed: rec.is(pushed)}
 }
 
 func (c *Converser) audit(in wire.Inbound, res flow.Result, rev string) {

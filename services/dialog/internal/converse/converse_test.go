@@ -4,249 +4,20 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9/logging"
-	"go.uber.org/goleak"
-	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-	"go.uber.org/zap/zaptest/observer"
 
 	"palmops/libs/bus"
-	"palmops/libs/bus/bustest"
 	"palmops/libs/fault"
-	"palmops/libs/redistest"
 	"palmops/libs/token"
 	"palmops/libs/wire"
-	"palmops/services/dialog/internal/ask"
-	"palmops/services/dialog/internal/converse"
 	"palmops/services/dialog/internal/flow"
-	"palmops/services/dialog/internal/session"
-	"palmops/services/dialog/internal/session/sessiontest"
-	"palmops/services/dialog/menu"
-	"palmops/services/dialog/policy"
 )
-
-func TestMain(m *testing.M) {
-	logging.Disable() // the client's own lines about connections that the tests cut
-	goleak.VerifyTestMain(m)
-}
-
-const local = "../../../../deployments/config/local/"
-
-// stage is a Converser on a real Redis and a real NATS, with stand-ins for everybody else.
-type stage struct {
-	t     testing.TB
-	redis *redistest.Server
-	store *session.Store
-	bus   *bus.Bus
-	logs  *observer.ObservedLogs
-	conv  *converse.Converser
-
-	menu   *menu.Menu
-	policy *policy.Policy
-	seq    uint64
-	sent   int64
-	now    time.Time
-
-	mu      sync.Mutex
-	faults  map[string]error // by subject prefix: publishes fail
-	passive bool             // gateways say that WeCom has the reply
-	replies []wire.Reply
-	audits  []wire.AuditLine
-	answer  func(flow.Question) (flow.Answer, error)
-	who     flow.Identity
-}
-
-func newStage(t testing.TB) *stage {
-	s := &stage{t: t, redis: redistest.New(t), faults: map[string]error{}, who: flow.Fresh, now: time.Now(), sent: 1000}
-	s.store = session.New(sessiontest.Client(t, s.redis.URL()))
-	s.bus = bustest.New(t).Connect("dialog")
-	var err error
-	if s.menu, err = menu.Load(local + "menu.yaml"); err != nil {
-		t.Fatal(err)
-	}
-	if s.policy, err = policy.Load(local + "policy.yaml"); err != nil {
-		t.Fatal(err)
-	}
-	s.answer = func(q flow.Question) (flow.Answer, error) {
-		return flow.Answer{
-			Items:  map[string][]wire.Item{"k8s.namespaces": {{Value: "shop"}}, "k8s.deployments": {{Value: "web"}}}[q.Action],
-			Fields: map[string]string{"replicas": "3"},
-		}, nil
-	}
-	s.conv = s.converser()
-	return s
-}
-
-var keys = func() token.KeySet {
-	k, err := token.NewKeySet("local", zeros{})
-	if err != nil {
-		panic(err)
-	}
-	return k
-}()
-
-// zeros is a source of keys for tests; each read differs.
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = byte(i)
-	}
-	return len(p), nil
-}
-
-// converser is a process that has just been started.
-func (s *stage) converser() *converse.Converser {
-	signer, err := ask.NewSigner([]token.KeySet{keys}, s.clock)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	core, logs := observer.New(zapcore.DebugLevel)
-	s.logs = logs
-	return converse.New(converse.Options{
-		Bus: s, Store: s.store, People: s, Rules: s, Asker: asker{s}, Signer: signer, Audit: s, Stream: "s1",
-		Log: zap.New(core), Registry: prometheus.NewRegistry(), Now: s.clock,
-	})
-}
-
-func (s *stage) clock() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now
-}
-
-func (s *stage) Menu() *menu.Menu       { return s.menu }
-func (s *stage) Policy() *policy.Policy { return s.policy }
-func (s *stage) Write(l wire.AuditLine) { s.audits = append(s.audits, l) }
-func (s *stage) Revision(rev string) (m *menu.Menu) {
-	if rev == s.menu.Rev {
-		m = s.menu
-	}
-	return m
-}
-
-func (s *stage) Find(_ context.Context, w session.Who) (wire.Person, flow.Identity, error) {
-	return wire.Person{User: w.User, Found: true, Active: true}, s.who, nil
-}
-
-func (s *stage) Ask(ctx context.Context, subject string, question, answer any) error {
-	rep, ok := question.(wire.Reply)
-	if !ok {
-		return s.bus.Ask(ctx, subject, question, answer)
-	}
-	if !s.passive {
-		return s.bus.Ask(ctx, subject, question, answer) // nobody listens
-	}
-	s.replies = append(s.replies, rep)
-	answer.(*wire.ReplyTaken).Passive = true
-	return nil
-}
-
-func (s *stage) Publish(ctx context.Context, subject, id string, v any) (bus.Ack, error) {
-	for prefix, err := range s.faults {
-		if strings.HasPrefix(subject, prefix) {
-			return bus.Ack{}, err
-		}
-	}
-	return s.bus.Publish(ctx, subject, id, v)
-}
-
-// asker makes the stage an Asker: a method of that name exists already.
-type asker struct{ s *stage }
-
-func (a asker) Ask(_ context.Context, _ session.Who, _ string, q flow.Question) (flow.Answer, error) {
-	return a.s.answer(q)
-}
-
-func (s *stage) message(text string) *bus.Msg {
-	s.seq++
-	s.sent++
-	in := wire.Inbound{
-		V: 1, ID: fmt.Sprintf("m%d", s.seq), Corp: "ww1", App: "ops", User: "ZhangSan", Type: "text", Text: text, SentAt: s.sent,
-		ReceivedAt: s.clock().UnixMilli(),
-	}
-	data, err := json.Marshal(in)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return &bus.Msg{Data: data, Seq: s.seq, Delivered: 1}
-}
-
-func (s *stage) handle(m *bus.Msg) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return s.conv.Handle(ctx, m)
-}
-
-// settle works on a message until it is done, as the bus does: on a busy machine Redis may be slow to answer.
-func (s *stage) settle(m *bus.Msg) {
-	s.t.Helper()
-	err := s.handle(m)
-	for try := 0; bus.Settle(err) == bus.Again && try < 50; try++ {
-		err = s.handle(m)
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s *stage) say(texts ...string) *bus.Msg {
-	s.t.Helper()
-	var m *bus.Msg
-	for _, text := range texts {
-		m = s.message(text)
-		s.settle(m)
-	}
-	return m
-}
-
-// stored is what lies in a stream.
-func stored[T any](s *stage, stream string) []T {
-	s.t.Helper()
-	ctx := context.Background()
-	st, err := s.bus.JS.Stream(ctx, stream)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	info, err := st.Info(ctx)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var out []T
-	for seq := info.State.FirstSeq; seq <= info.State.LastSeq && info.State.Msgs > 0; seq++ {
-		raw, err := s.bus.Stored(ctx, stream, seq)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		var v T
-		if err := json.Unmarshal(raw, &v); err != nil {
-			s.t.Fatal(err)
-		}
-		out = append(out, v)
-	}
-	return out
-}
-
-func screens(list []wire.Screen) string {
-	raw, _ := json.Marshal(list)
-	return string(raw)
-}
-
-func (s *stage) said(id string) *wire.Reply {
-	q, _ := json.Marshal(wire.SaidQuery{V: 1, ID: id, Corp: "ww1", App: "ops", User: "ZHANGSAN"})
-	return s.conv.Said(context.Background(), "", q).(wire.Said).Reply
-}
-
-var toConfirm = []string{"x", "1", "1", "1", "1", "1", "5"}
 
 func TestAConfirmedOrderIsStoredOnceWithATokenForIt(t *testing.T) {
 	s := newStage(t)
@@ -270,7 +41,7 @@ func TestAConfirmedOrderIsStoredOnceWithATokenForIt(t *testing.T) {
 	}
 	want := wire.Claims{
 		V: 1, ID: wire.DeriveID("action", "m8", "retail-scale"), Corp: "ww1", App: "ops", User: "zhangsan", Zone: "local", Pool: "k8s",
-		Action: "k8s.scale", ArgsHash: wire.ArgsHash(acts[0].Args), IssuedAt: s.now.Unix(), Expires: s.now.Unix() + 120, Title: "shop/web 副本数 3 → 5",
+		Action: "k8s.scale", ArgsHash: wire.ArgsHash(acts[0].Args), IssuedAt: s.now.Unix(), Expires: s.now.Unix() + 120, Title: "shop/web 副本数 3 → 5", Lang: "zh",
 	}
 	if diff := cmp.Diff(want, c); diff != "" || acts[0].ID != c.ID {
 		t.Error(diff)
@@ -376,69 +147,6 @@ func TestAPushThatFailsComesAgain(t *testing.T) {
 	s.settle(m)
 	if out := stored[wire.Outbound](s, wire.StreamOut); len(out) != 1 {
 		t.Errorf("%d pushes", len(out))
-	}
-}
-
-func TestAWordOfTheStore(t *testing.T) {
-	for _, how := range []string{"frozen", "killed"} {
-		t.Run(how, func(t *testing.T) {
-			s := newStage(t)
-			s.passive = true
-			s.say(toConfirm...)
-			if how == "frozen" {
-				s.redis.Freeze()
-			} else {
-				s.redis.Kill()
-			}
-			m := s.message("0")
-			for m.Delivered = 1; m.Delivered < 3; m.Delivered++ {
-				if err := s.handle(m); bus.Settle(err) != bus.Again {
-					t.Fatalf("delivery %d: %v", m.Delivered, err)
-				}
-			}
-			if err := s.handle(m); err != nil {
-				t.Fatal(err)
-			}
-			last := screens(s.replies[len(s.replies)-1].Screens)
-			if !strings.Contains(last, "会话存储暂时不可用") || !strings.Contains(last, "没有执行任何操作") {
-				t.Error(last)
-			}
-			// A confirm whose first delivery was somebody else's: nobody can be sure.
-			c := s.message("１")
-			c.Delivered = 3
-			if err := s.handle(c); err != nil {
-				t.Fatal(err)
-			}
-			if last := screens(s.replies[len(s.replies)-1].Screens); !strings.Contains(last, "不能确定") {
-				t.Error(last)
-			}
-			// A confirm that failed here each time surely did nothing.
-			c = s.message("1")
-			for c.Delivered = 1; c.Delivered < 3; c.Delivered++ {
-				if err := s.handle(c); err == nil {
-					t.Fatal("no error")
-				}
-			}
-			if err := s.handle(c); err != nil {
-				t.Fatal(err)
-			}
-			if last := screens(s.replies[len(s.replies)-1].Screens); !strings.Contains(last, "没有执行任何操作") {
-				t.Error(last)
-			}
-			if how == "frozen" {
-				s.redis.Thaw()
-			} else {
-				s.redis.Restart()
-			}
-			sessiontest.Wait(t, "redis to answer", func(ctx context.Context) bool { return s.store.Ready(ctx) == nil })
-			if acts := stored[wire.Action](s, wire.StreamAct); len(acts) != 0 {
-				t.Errorf("orders %+v", acts)
-			}
-			s.say("1")
-			if acts := stored[wire.Action](s, wire.StreamAct); len(acts) != 1 {
-				t.Errorf("the conversation did not go on: %s", screens(s.replies[len(s.replies)-1].Screens))
-			}
-		})
 	}
 }
 

@@ -24,8 +24,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "palmops_dialog_replies_total", Help: "Replies by the way they took: passive, push, or none when there was nothing to say.",
 		}, []string{"way"}),
 		questions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "palmops_dialog_questions_total", Help: "Questions to executors by result.",
-		}, []string{"zone", "pool", "result"}),
+			Name: "palmops_dialog_questions_total", Help: "Questions of steps, by what was wanted, from whom, and the result.",
+		}, []string{"what", "zone", "pool", "result"}),
 		orders: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "palmops_dialog_orders_total", Help: "Confirmed actions that were stored for executors.",
 		}),

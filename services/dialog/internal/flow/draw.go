@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -11,135 +10,277 @@ import (
 
 // draw makes the screen of a place from what is stored of it.
 func (t *turn) draw(p place, sh Shown, note string) wire.Screen {
-	s := wire.Screen{Kind: sh.Kind, Note: note, Title: p.node.Title}
+	if sh.Room.Name != "" {
+		return t.drawRoom(p, sh, note)
+	}
+	s := wire.Screen{Kind: sh.Kind, Note: note, Title: p.node.Title.In(t.lang)}
 	step := p.current()
 	switch {
 	case sh.Kind == wire.ScreenAccepted:
-		s.Title = "上一个操作已受理"
-		s.Body = []string{"没有再次执行。结果会自动发来。"}
+		s.Title = t.say("accepted.before")
+		s.Body = []string{t.say("accepted.nothing")}
 	case step == nil:
-		t.lines(&s, sh, true)
+		t.drawNodes(&s, p, sh)
 	case step.Dynamic != nil:
-		s.Body = nonEmpty(step.Dynamic.Prompt)
-		if len(sh.Items) == 0 {
-			empty := step.Dynamic.Empty
-			if empty == "" {
-				empty = "列表是空的"
-			}
-			s.Body = []string{empty}
-		}
-		t.lines(&s, sh, step.Dynamic.Param != "")
+		t.drawList(&s, p, sh, step.Dynamic)
 	case step.Input != nil:
 		s.Body = []string{t.prompt(step.Input)}
-		t.lines(&s, sh, true)
+		t.drawPresent(&s, p, step)
+		t.drawLines(&s, p, sh, true)
+	case step.Custom != nil:
+		t.drawView(&s, p, sh, step.Custom)
 	case step.Confirm != nil:
-		text, _ := step.Confirm.Text.Text(p.params, sh.Current) // was filled in when the screen was opened
-		s.Title = "请确认：" + p.node.Title
-		s.Body = []string{clean(text, 500)}
-		s.Choices = []wire.Choice{{Key: "1", Label: "确认执行"}}
+		t.drawConfirm(&s, p, sh, step.Confirm)
 	}
 	s.Keys = t.keys(p, sh)
 	return s
 }
 
-// lines adds the present page of a list, with numbers or to be read only.
-func (t *turn) lines(s *wire.Screen, sh Shown, numbered bool) {
-	from := min(sh.Page*t.m.PageSize, len(sh.Items))
-	to := min(from+t.m.PageSize, len(sh.Items))
-	for i, it := range sh.Items[from:to] {
+func (t *turn) drawNodes(s *wire.Screen, p place, sh Shown) {
+	for _, f := range t.rights.Frozen(p.node) {
+		s.Body = append(s.Body, t.say("freeze.list", t.freeze(f)))
+	}
+	if len(sh.Items) == 0 && len(s.Body) == 0 {
+		s.Body = []string{t.say("list.no_nodes")}
+	}
+	t.drawLines(s, p, sh, true)
+}
+
+func (t *turn) drawList(s *wire.Screen, p place, sh Shown, d *menu.Dynamic) {
+	if text := d.Prompt.In(t.lang); text != "" {
+		s.Body = append(s.Body, text)
+	}
+	if len(sh.Items) == 0 {
+		empty := d.Empty.In(t.lang)
+		if empty == "" {
+			empty = t.say("list.empty")
+		}
+		s.Body = []string{empty}
+	}
+	step := p.current()
+	t.drawPresent(s, p, step)
+	if d.Multi && d.Param != "" && len(sh.Items) > 0 {
+		_, most := bounds(d)
+		s.Body = append(s.Body, t.say("multi.hint", len(sh.Picked), most))
+	}
+	switch all := t.say("list.all_key"); {
+	case sh.Filter == "":
+	case d.Multi && d.Param != "":
+		all = t.say("list.all_word")
+		fallthrough
+	default:
+		s.Body = append(s.Body, t.say("list.filter", clean(sh.Filter, maxFilter), len(sh.Items), sh.Total, all))
+	}
+	if sh.AsOf > 0 {
+		s.Body = append(s.Body, t.age(sh.AsOf))
+	}
+	t.drawLines(s, p, sh, d.Param != "")
+	switch {
+	case sh.Total > len(sh.Items) && sh.Filter == "":
+		s.Body = append(s.Body, t.say("list.cut", sh.Total, len(sh.Items)))
+	case sh.Filter != "" && len(sh.Items) == MaxList && sh.Total > MaxList:
+		s.Body = append(s.Body, t.say("list.cut_filter", MaxList))
+	}
+}
+
+// drawPresent says what a value is that is being changed.
+func (t *turn) drawPresent(s *wire.Screen, p place, step *menu.Step) {
+	h, ok := present(step, t.s.Ahead)
+	if !ok {
+		return
+	}
+	prm, ok := param(p.node, h.Param)
+	if !ok {
+		return
+	}
+	s.Body = append(s.Body, t.say("change.present", t.shown(prm, h.text()), t.backWord()))
+}
+
+// drawLines adds the present page of a list, with numbers or to be read only.
+func (t *turn) drawLines(s *wire.Screen, p place, sh Shown, numbered bool) {
+	lines := t.lines(p, sh)
+	from := min(sh.Page*t.m.PageSize, len(lines))
+	to := min(from+t.m.PageSize, len(lines))
+	choices := withNumbers(lines[from:to], from, t.m.First)
+	if step := p.current(); sh.Room.Name == "" && step != nil && step.Dynamic != nil && step.Dynamic.Multi && numbered {
+		picked := make(map[string]bool, len(sh.Picked))
+		for _, v := range sh.Picked {
+			picked[v] = true
+		}
+		for i := range choices {
+			mark := "☐ "
+			if picked[lines[from+i].Value] {
+				mark = "☑ "
+			}
+			choices[i].Label = mark + choices[i].Label
+		}
+	}
+	if numbered {
+		s.Choices = choices
+	} else {
+		for _, c := range choices {
+			line := c.Label
+			if c.Detail != "" {
+				line += "  " + c.Detail
+			}
+			s.Body = append(s.Body, line)
+		}
+	}
+	if pages := t.pages(p, sh); pages > 1 {
+		s.Page, s.Pages = sh.Page+1, pages
+	}
+}
+
+// withNumbers is choices for lines, counted from the menu's first number.
+func withNumbers(lines []wire.Item, from, first int) []wire.Choice {
+	var out []wire.Choice
+	for i, it := range lines {
 		label := it.Label
 		if label == "" {
 			label = it.Value
 		}
-		switch {
-		case numbered:
-			s.Choices = append(s.Choices, wire.Choice{Key: strconv.Itoa(from + i + t.m.First), Label: label, Detail: it.Detail})
-		case it.Detail != "":
-			s.Body = append(s.Body, label+"  "+it.Detail)
-		default:
-			s.Body = append(s.Body, label)
+		out = append(out, wire.Choice{Key: strconv.Itoa(from + i + first), Label: strings.TrimSpace(label), Detail: it.Detail})
+	}
+	return out
+}
+
+func (t *turn) drawView(s *wire.Screen, p place, sh Shown, c *menu.Custom) {
+	if text := c.Prompt.In(t.lang); text != "" && len(p.inputs) == 0 {
+		s.Body = append(s.Body, text)
+	}
+	if sh.View != nil {
+		v := bounded(*sh.View)
+		if v.Title != "" {
+			s.Title = v.Title
 		}
+		s.Body = append(s.Body, v.Body...)
 	}
-	if pages := t.pages(sh); pages > 1 {
-		s.Page, s.Pages = sh.Page+1, pages
+	t.drawPresent(s, p, p.current())
+	t.drawLines(s, p, sh, true)
+}
+
+func (t *turn) drawConfirm(s *wire.Screen, p place, sh Shown, c *menu.Confirm) {
+	text, _ := c.Text.Text(t.lang, t.data(p, sh)) // was filled in when the screen was opened
+	s.Title = t.say("confirm.title", s.Title)
+	s.Body = []string{clean(text, 500)}
+	if c.By == menu.ByCode {
+		s.Body = append(s.Body, t.say("confirm.code", clean(sh.Code, 8)))
+	} else {
+		s.Choices = []wire.Choice{{Key: "1", Label: t.say("confirm.run")}}
 	}
-	if sh.Total > 0 {
-		s.Body = append(s.Body, fmt.Sprintf("共 %d 项，只显示前 %d 项", sh.Total, len(sh.Items)))
+	for i, f := range t.form(p, sh.Current) {
+		s.Choices = append(s.Choices, wire.Choice{Key: strconv.Itoa(firstField + i), Label: f.text})
 	}
 }
 
-func (t *turn) prompt(in *menu.Input) string {
-	text := in.Prompt
-	if text == "" {
-		text = "请输入"
+func (t *turn) drawRoom(p place, sh Shown, note string) wire.Screen {
+	s := wire.Screen{Kind: sh.Kind, Note: note}
+	switch sh.Room.Name {
+	case roomSearch:
+		s.Title = t.say("search.title", clean(sh.Room.Arg, 40))
+	case roomRecent:
+		s.Title, s.Body = t.say("recent.title"), []string{t.say("recent.prompt")}
+	case roomFavourites:
+		s.Title, s.Body = t.say("fav.title"), []string{t.say("fav.prompt")}
+	case roomTasks:
+		s.Title = t.say("tasks.title")
+	case roomTask:
+		t.drawTask(&s, sh)
+	case roomOutput:
+		s.Title = t.say("output.title", wire.ShortID(clean(sh.Room.Arg, 40)))
+		if sh.View != nil {
+			for _, line := range sh.View.Body[:min(len(sh.View.Body), maxPageLines)] {
+				s.Body = append(s.Body, visibleText(head(line, maxPageBytes)))
+			}
+		}
+		if sh.Total > 1 {
+			s.Page, s.Pages = sh.Page+1, sh.Total
+		}
+	case roomCancel:
+		if sh.Kind == wire.ScreenAccepted {
+			s.Title, s.Body = t.say("accepted.before"), []string{t.say("accepted.nothing")}
+			break
+		}
+		s.Title = t.say("confirm.title", t.say("task.cancel"))
+		s.Body = []string{t.say("task.cancel_body", wire.ShortID(clean(sh.Room.Arg, 40)), clean(sh.Current[fieldTitle], maxTitle))}
+		s.Choices = []wire.Choice{{Key: "1", Label: t.say("task.cancel_run")}}
 	}
-	var more []string
-	if in.Type == menu.Int && (in.Min > -1<<53 || in.Max < 1<<53) {
-		more = append(more, fmt.Sprintf("%d 到 %d 的整数", in.Min, in.Max))
+	if sh.Room.Name != roomOutput && sh.Room.Name != roomCancel {
+		t.drawLines(&s, p, sh, true)
 	}
-	if in.Example != "" {
-		more = append(more, "例如 "+in.Example)
+	s.Keys = t.keys(p, sh)
+	return s
+}
+
+func (t *turn) drawTask(s *wire.Screen, sh Shown) {
+	s.Title = t.say("task.title", wire.ShortID(clean(sh.Room.Arg, 40)), t.state(sh.Current[fieldState]))
+	s.Body = append(s.Body, clean(sh.Current[fieldTitle], maxTitle))
+	for _, f := range []string{fieldStep, fieldSummary} {
+		if text := clean(sh.Current[f], maxTitle); text != "" {
+			s.Body = append(s.Body, text)
+		}
 	}
-	if in.Default != "" {
-		more = append(more, "回复 默认 使用 "+in.Default)
+	if at := clean(sh.Current[fieldAt], 20); at != "" {
+		s.Body = append(s.Body, t.say("task.at", at))
 	}
-	if in.Type == menu.Int && in.Min <= 0 && in.Max >= 0 && t.m.First == 1 {
-		more = append(more, "0 是返回，要输入零请回复 =0")
-	}
-	if len(more) > 0 {
-		text += "（" + strings.Join(more, "；") + "）"
-	}
-	return text
 }
 
 func (t *turn) backWord() string {
 	if t.m.First == 0 {
-		return "返回"
+		return t.say("key.back_word")
 	}
 	return "0"
 }
 
 // keys is the line that says which keys work on this screen.
 func (t *turn) keys(p place, sh Shown) string {
-	back := "返回"
-	if t.m.First == 1 {
-		back = "0 返回"
-	}
-	if sh.Kind == wire.ScreenConfirm {
-		back += "修改"
-	}
 	var keys []string
-	if sh.Page+1 < t.pages(sh) {
-		keys = append(keys, "+ 下一页")
+	add := func(key string) { keys = append(keys, t.say(key)) }
+	if sh.Page+1 < t.pages(p, sh) {
+		add("key.next")
 	}
 	if sh.Page > 0 {
-		keys = append(keys, "- 上一页")
+		add("key.prev")
 	}
-	if p.node.Parent != nil {
-		keys = append(keys, back, "00 首页")
+	if step := p.current(); sh.Room.Name == "" && step != nil && step.Dynamic != nil && step.Dynamic.Multi && len(sh.Items) > 0 {
+		add("key.done")
 	}
-	return strings.Join(append(keys, "# 退出", "? 帮助"), " · ")
+	if sh.Room.Name == "" && sh.Kind == wire.ScreenConfirm {
+		keys = append(keys, t.editKeys(p)...)
+	}
+	if p.node.Parent != nil || sh.Room.Name != "" {
+		back := "key.back"
+		if sh.Kind == wire.ScreenConfirm {
+			back = "key.change"
+		}
+		if sh.Room.Name != "" {
+			back = "key.close"
+		}
+		word := t.say(back)
+		if t.m.First == 1 {
+			word = "0 " + word
+		}
+		keys = append(keys, word)
+		add("key.home")
+	}
+	add("key.exit")
+	add("key.help")
+	return strings.Join(keys, " · ")
 }
 
-func (t *turn) help() wire.Screen {
-	back := "0 或 返回：回到上一步"
-	if t.m.First == 0 {
-		back = "返回：回到上一步"
+// editKeys are the numbers by which the values of a confirm can be changed.
+func (t *turn) editKeys(p place) []string {
+	n := 0
+	for _, prm := range p.node.Params {
+		if _, ok := p.params[prm.Name]; ok {
+			n++
+		}
 	}
-	return wire.Screen{Kind: wire.ScreenNotice, Title: "使用帮助", Body: []string{
-		"数字：选择列表中的一项", back, "00 或 首页：回到首页", "+ 或 下一页，- 或 上一页：翻页", "# 或 退出：结束会话",
-		"输入的内容恰好是按键时，在前面加 =，例如 =0",
-		"所有操作都要在确认页回复 1 才会执行",
-	}}
-}
-
-func notice(title string, body ...string) wire.Screen {
-	return wire.Screen{Kind: wire.ScreenNotice, Title: title, Body: body}
-}
-
-func nonEmpty(s string) []string {
-	if s == "" {
+	switch n {
+	case 0:
 		return nil
+	case 1:
+		return []string{t.say("key.edit", strconv.Itoa(firstField))}
 	}
-	return []string{s}
+	return []string{t.say("key.edit", strconv.Itoa(firstField)+"-"+strconv.Itoa(firstField+n-1))}
 }

@@ -3,6 +3,7 @@ package flow_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,111 +15,243 @@ import (
 	"palmops/services/dialog/internal/flow"
 )
 
-// inputs is what people type: keys, choices, values, and nonsense.
+// inputs is what people type: keys, choices, values, and nonsense. CODE is the code on the screen, PRESS n a button of
+// the newest card, STALE one of an older card.
 func inputs() *rapid.Generator[string] {
 	return rapid.OneOf(
-		rapid.SampledFrom([]string{"1", "2", "1", "2", "5", "12", "0", "00", "#", "+", "-", "?", "返回", "首页", "退出", "帮助", "１", "＝0", "=5", "21", "-1", "菜单", "默认", "", " "}),
-		rapid.SampledFrom([]string{"1", "2", "1", "2", "5"}),
+		rapid.SampledFrom([]string{"1", "2", "1", "2", "3", "1", "1", "CODE"}),
+		rapid.SampledFrom([]string{"1", "2", "1", "2", "0", "4", "PRESS 1", "PRESS 2", "*", "1 2", "默认"}),
+		rapid.SampledFrom([]string{"web", "10.0.0.1/8", "5m", "今天", "a", "2026-12-01", "1-2-1", "x y", "1-3", "full text"}),
+		rapid.SampledFrom([]string{
+			"0", "00", "#", "+", "-", "?", "返回", "首页", "帮助", "１", "＝0", "=5", "-1", "菜单", "", " ", "全选", "清空", "完成", "全部", "all",
+			"/功能", "/1", "/", "最近", "收藏", "收藏+", "收藏-", "删1", "任务", "卡片", "文字", "English", "中文", "PRESS 9", "STALE 1", "back", "home",
+		}),
 		rapid.String(),
 	)
 }
 
+// walk is one random conversation and what is known of it from outside.
+type walk struct {
+	rt    *rapid.T
+	t     *testing.T
+	w     *world
+	s     flow.Session
+	last  flow.Result
+	card  string            // one before the newest
+	shown map[string]string // choices of the standing screen that have been on the phone: key to label
+}
+
 // Any sequence of messages keeps the promises of the package.
 func TestAnySequence(t *testing.T) {
-	base := newWorld(t)
+	retail, rich := newWorld(t), richWorld(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		w := *base
-		w.lists = map[string][]wire.Item{"k8s.namespaces": base.lists["k8s.namespaces"], "k8s.deployments": many(rapid.IntRange(0, 20).Draw(rt, "deployments"))}
-		w.as(rapid.SampledFrom([]string{"zhangsan", "zhangsan", "lisi", "outsider"}).Draw(rt, "user"))
-		var s flow.Session
-		var typed []string // the model: accepted inputs
-		for i := range rapid.IntRange(1, 40).Draw(rt, "messages") {
-			in := inputs().Draw(rt, "input")
-			w.fault = ""
-			if rapid.IntRange(0, 9).Draw(rt, "luck") == 0 {
-				w.fault = "列表暂时取不到"
-			}
-			ev := flow.Event{ID: fmt.Sprint(i), Type: "text", Text: in, SentAt: int64(100 + i)}
-			r := w.step(t, s, ev)
-
-			if again := w.step(t, s, ev); cmp.Diff(r, again) != "" {
-				rt.Fatal("the same step twice gives two results")
-			}
-			if len(r.Screens) == 0 {
-				rt.Fatal("a text without an answer")
-			}
-			if r.Intent != nil && (s.Screen.Kind != wire.ScreenConfirm || flow.Fold(in) != "1") {
-				rt.Fatalf("an order from %s with %q", s.Screen.Kind, in)
-			}
-			if r.Session.SentAt < ev.SentAt {
-				rt.Fatal("the message was forgotten")
-			}
-			typed = model(typed, s, r, in)
-			if got := r.Session.Path(); strings.Join(flow.SplitPath(got), "\x00") != strings.Join(typed, "\x00") {
-				rt.Fatalf("path %s, accepted inputs %q", got, typed)
-			}
-			legal(rt, r)
-			s = r.Session
-			if w.fault == "" {
-				undoable(rt, t, &w, s)
-			}
+		var w *world
+		switch rapid.IntRange(0, 4).Draw(rt, "world") {
+		case 0:
+			copied := *retail
+			w = &copied
+			w.as(rapid.SampledFrom([]string{"zhangsan", "lisi", "outsider"}).Draw(rt, "user"))
+		case 1:
+			copied := *rich
+			w = &copied
+			w.as(rapid.SampledFrom([]string{"zhangsan", "lisi"}).Draw(rt, "user"))
+		default:
+			w = randomWorld(rt, rich)
 		}
-		if r := w.step(t, s, flow.Event{ID: "x", Type: "text", Text: "#", SentAt: 1 << 40}); r.Session.Open() {
+		k := &walk{rt: rt, t: t, w: w, shown: map[string]string{}}
+		w.everyone = flow.Task{State: rapid.SampledFrom([]string{wire.StateRunning, wire.StateFailed}).Draw(rt, "state"), Output: 5, At: noon}
+		w.output = strings.Repeat("输出 output\n", rapid.IntRange(0, 300).Draw(rt, "output"))
+		for i := range rapid.IntRange(1, 40).Draw(rt, "messages") {
+			w.fault = ""
+			w.identity = flow.Fresh
+			switch rapid.IntRange(0, 19).Draw(rt, "luck") {
+			case 0:
+				w.fault = "列表暂时取不到"
+			case 1:
+				w.identity = flow.Identity(rapid.IntRange(0, 1).Draw(rt, "identity"))
+			case 2:
+				w.asOf = w.now - 60_000
+			case 3:
+				w.now = noon + int64(rapid.IntRange(0, 23).Draw(rt, "hour"))*3600_000
+			case 4:
+				w.as(rapid.SampledFrom([]string{"zhangsan", "zhangsan", "lisi", "nobody"}).Draw(rt, "other"))
+			}
+			k.step(fmt.Sprint(i), int64(100+i), inputs().Draw(rt, "input"))
+		}
+		w.fault, w.identity = "", flow.Fresh
+		if r := w.step(t, k.s, flow.Event{ID: "x", Type: "text", Text: "#", SentAt: 1 << 40}); r.Session.Open() {
 			rt.Fatal("there is no way out")
 		}
 	})
 }
 
-// model says which inputs have been accepted after a step, from what the step says it did.
-func model(typed []string, before flow.Session, r flow.Result, in string) []string {
+func (k *walk) event(id string, sent int64, in string) flow.Event {
+	ev := flow.Event{ID: id, Type: "text", Text: in, SentAt: sent}
+	card, key := k.s.Screen.Card, ""
 	switch {
-	case !r.Session.Open(), r.Did == flow.DidHome && r.Reason == "", !before.Open():
-		return nil
-	case r.Reason != "":
-		return typed
-	case r.Did == flow.DidBack && before.Screen.Kind != wire.ScreenAccepted && len(typed) > 0:
-		return typed[:len(typed)-1]
-	case r.Intent != nil:
-		return typed[:2] // 零售事业部 - Kubernetes 操作
-	case r.Did == flow.DidChoose, r.Did == flow.DidInput:
-		return append(slices.Clone(typed), flow.Fold(in))
+	case in == "CODE" && k.s.Screen.Code != "":
+		ev.Text = k.s.Screen.Code
+	case strings.HasPrefix(in, "PRESS "):
+		key = in[6:]
+	case strings.HasPrefix(in, "STALE "):
+		key, card = in[6:], k.card
 	}
-	return typed
+	if key != "" {
+		ev = flow.Event{ID: id, Type: "event", Event: flow.EventCard, Key: key, Card: card, SentAt: sent}
+	}
+	return ev
+}
+
+func (k *walk) step(id string, sent int64, in string) {
+	ev := k.event(id, sent, in)
+	before := k.s
+	r := k.w.step(k.t, before, ev)
+	if again := k.w.step(k.t, before, ev); cmp.Diff(r, again) != "" {
+		k.rt.Fatal("the same step twice gives two results:", cmp.Diff(r, again))
+	}
+	if len(r.Screens) == 0 {
+		k.rt.Fatal("a text without an answer")
+	}
+	if r.Session.SentAt < ev.SentAt {
+		k.rt.Fatal("the message was forgotten")
+	}
+	typed := ev.Text
+	if ev.Type == "event" {
+		typed = ev.Key
+		if r.Pressed == "" && k.w.identity != flow.Nobody {
+			k.rt.Fatal("a press without a word on the card")
+		}
+		if (ev.Card != before.Screen.Card || ev.Card == "") && (r.Intent != nil || r.Session.Path() != before.Path() && r.Reason == "") {
+			k.rt.Fatalf("a foreign card did %s", r.Did)
+		}
+	}
+	k.ordered(before, r, flow.Fold(typed))
+	k.chosen(before, r, flow.Fold(typed))
+	if k.w.identity != flow.Nobody { // what is said to nobody leaves the screen before it standing
+		k.last = r
+	}
+	k.legal(r)
+	k.undoable(before, r)
+	k.see(before, r)
+	k.s = r.Session
+	if r.Memo != nil {
+		k.w.memo = *r.Memo
+	}
+	if before.Screen.Card != "" {
+		k.card = before.Screen.Card
+	}
+}
+
+// badSentence is what fmt makes of a sentence with wrong arguments.
+var badSentence = regexp.MustCompile(`%!\w?\(|\(MISSING\)|\(EXTRA `)
+
+var codeForm = regexp.MustCompile(`\d{4}`)
+
+// ordered: nothing runs unless its confirm was on the phone, and exactly what it asks for was said; and nothing runs that
+// the policy does not allow.
+func (k *walk) ordered(before flow.Session, r flow.Result, in string) {
+	i := r.Intent
+	if i == nil {
+		return
+	}
+	if k.w.identity != flow.Fresh {
+		k.rt.Fatal("an order of somebody who is not known well")
+	}
+	if len(k.last.Screens) == 0 || before.Screen.Kind != wire.ScreenConfirm {
+		k.rt.Fatalf("an order from %q with %q", before.Screen.Kind, in)
+	}
+	screen := k.last.Screens[len(k.last.Screens)-1]
+	run := len(screen.Choices) > 0 && screen.Choices[0].Key == "1" && in == "1"
+	byCode := before.Screen.Code != "" && in == before.Screen.Code && slices.ContainsFunc(screen.Body, func(line string) bool {
+		return codeForm.FindString(line) == in
+	})
+	if screen.Kind != wire.ScreenConfirm || !run && !byCode || run && before.Screen.Code != "" {
+		k.rt.Fatalf("%q orders from\n%s", in, text(k.last.Screens))
+	}
+	if i.Action == wire.ActionCancel {
+		if i.Args["id"] == "" || !slices.ContainsFunc(k.w.memo.Recent, func(r flow.Recent) bool { return r.ID == i.Args["id"] }) {
+			k.rt.Fatalf("cancels %+v", i)
+		}
+		return
+	}
+	if d := k.w.rights(k.w.menu).Decide(k.w.menu.Node(i.Node), i.Args); !d.Allowed {
+		k.rt.Fatalf("%+v is not allowed: %s", i, d.Why)
+	}
+	if r.Memo == nil || r.Memo.Recent[0].ID != i.ID {
+		k.rt.Fatal("the order is not remembered")
+	}
+}
+
+// chosen: a number means a line that was on the phone, and that very line.
+func (k *walk) chosen(before flow.Session, r flow.Result, in string) {
+	if r.Did != flow.DidChoose || r.Reason != "" || len(r.Session.Hops) <= len(before.Hops) {
+		return
+	}
+	label, ok := k.shown[in]
+	if !ok {
+		k.rt.Fatalf("%q was not on the screen:\n%s", in, text(k.last.Screens))
+	}
+	hop := r.Session.Hops[len(before.Hops)]
+	if n := k.w.menu.Node(hop.Node); n != nil && n.Title.ZH != label && n.Title.EN != label {
+		k.rt.Fatalf("%q was %q and became %s", in, label, hop.Node)
+	}
+	if hop.Node == "" && hop.Param != "" && !hop.Part && strings.HasPrefix(hop.Text, "web-") && hop.Text != label {
+		k.rt.Fatalf("%q was %q and became %+v", in, label, hop)
+	}
+}
+
+// see notes what has been on the phone of the screen that stands now.
+func (k *walk) see(before flow.Session, r flow.Result) {
+	if k.w.identity == flow.Nobody {
+		return
+	}
+	a, b := before.Screen, r.Session.Screen
+	if r.Session.Path() != before.Path() || a.Kind != b.Kind || a.Room != b.Room || a.Filter != b.Filter || !cmp.Equal(a.Items, b.Items) {
+		k.shown = map[string]string{}
+	}
+	for _, c := range k.last.Screens[len(k.last.Screens)-1].Choices {
+		k.shown[c.Key] = c.Label
+	}
 }
 
 // legal holds a result against what a person and the store need of it.
-func legal(t *rapid.T, r flow.Result) {
-	if !r.Session.Open() {
+func (k *walk) legal(r flow.Result) {
+	if !r.Session.Open() || k.w.identity == flow.Nobody {
 		return
 	}
 	last := r.Screens[len(r.Screens)-1]
-	if last.Kind != r.Session.Screen.Kind {
-		t.Fatalf("%s is shown, %s is stored", last.Kind, r.Session.Screen.Kind)
+	if last.Kind != r.Session.Screen.Kind || last.Card != r.Session.Screen.Card {
+		k.rt.Fatalf("%s %s is shown, %s %s is stored", last.Kind, last.Card, r.Session.Screen.Kind, r.Session.Screen.Card)
 	}
 	if last.Kind == wire.ScreenAccepted && len(last.Choices) > 0 {
-		t.Fatal("the accepted screen has choices")
+		k.rt.Fatal("the accepted screen has choices")
 	}
-	if !strings.Contains(last.Keys, "#") {
-		t.Fatalf("no way out is shown on %+v", last)
+	if !strings.Contains(last.Keys, "#") || badSentence.MatchString(text(r.Screens)) {
+		k.rt.Fatalf("no way out, or a wrong sentence, on\n%s", text(r.Screens))
 	}
 	raw, err := json.Marshal(r.Session)
 	if err != nil {
-		t.Fatal(err)
+		k.rt.Fatal(err)
 	}
 	var back flow.Session
-	if err := json.Unmarshal(raw, &back); err != nil || cmp.Diff(r.Session.Path(), back.Path()) != "" {
-		t.Fatalf("the session does not survive storage: %v", err)
+	if err := json.Unmarshal(raw, &back); err != nil || !cmp.Equal(r.Session.Path(), back.Path()) {
+		k.rt.Fatalf("the session does not survive storage: %v", err)
+	}
+	help := k.w.step(k.t, back, flow.Event{ID: "help", Type: "text", Text: "?", SentAt: back.SentAt})
+	if help.Did != flow.DidHelp || help.Reason != "" || help.Session.Path() != back.Path() {
+		k.rt.Fatalf("the session does not fit the menu: %s %s: after %s %s\n%s\n%+v\n%s", help.Did, help.Reason, r.Did, r.Reason, text(r.Screens), r.Session, text(help.Screens))
 	}
 }
 
-// undoable: after each accepted choice, 返回 leads to the road before it.
-func undoable(rt *rapid.T, t *testing.T, w *world, s flow.Session) {
-	if !s.Open() || len(s.Hops) == 0 || s.Screen.Kind == wire.ScreenAccepted {
+// undoable: after an accepted choice or value, 返回 leads to where one was.
+func (k *walk) undoable(before flow.Session, r flow.Result) {
+	forward := k.w.identity != flow.Nobody && r.Reason == "" && (r.Did == flow.DidChoose || r.Did == flow.DidInput || r.Did == flow.DidPick)
+	if !forward || k.w.fault != "" || len(r.Session.Hops) != len(before.Hops)+1 || len(before.Ahead)+len(r.Session.Ahead) > 0 {
 		return
 	}
-	r := w.step(t, s, flow.Event{ID: "back", Type: "text", Text: "返回", SentAt: s.SentAt})
-	if want := (flow.Session{Hops: s.Hops[:len(s.Hops)-1]}).Path(); r.Session.Path() != want {
-		rt.Fatalf("back from %s leads to %s", s.Path(), r.Session.Path())
+	back := k.w.step(k.t, r.Session, flow.Event{ID: "back", Type: "text", Text: "返回", SentAt: r.Session.SentAt})
+	if diff := same(before, back.Session); diff != "" || back.Did != flow.DidBack {
+		k.rt.Fatalf("back from %s leads to %s (%s):\n%s", r.Session.Path(), back.Session.Path(), back.Did, diff)
 	}
 }
 
@@ -131,26 +264,6 @@ func TestPathGoesThereAndBack(t *testing.T) {
 		}
 		if diff := cmp.Diff(typed, flow.SplitPath(s.Path())); diff != "" {
 			t.Fatalf("%s: %s", s.Path(), diff)
-		}
-	})
-}
-
-// Damaged sessions, foreign screens, wrong lengths: an answer, never a panic, never an order.
-func FuzzStep(f *testing.F) {
-	f.Add([]byte(`{"rev":"x"}`), "1", int64(5), "text")
-	f.Add([]byte(`{"rev":"%REV%","hops":[{"node":"retail"}],"screen":{"kind":"menu","page":-1}}`), "+", int64(5), "text")
-	f.Add([]byte(`{"rev":"%REV%","hops":[{"node":"retail"}],"screen":{"kind":"menu","page":9000000000000000000,"seen":9000000000000000000}}`), "+", int64(5), "text")
-	f.Add([]byte(`{"rev":"%REV%","hops":[{"node":"retail"},{"param":"x"}],"screen":{"kind":"confirm"}}`), "1", int64(5), "text")
-	f.Add([]byte(`{"rev":"%REV%","hops":[{"node":"retail"},{"node":"retail-k8s"},{"node":"retail-scale"},{"param":"namespace","text":"shop"},{"param":"deployment"},{"param":"replicas","is_int":true}],"screen":{"kind":"confirm"}}`), "1", int64(5), "text")
-	f.Add([]byte(`{"rev":"%REV%","screen":{"kind":"accepted"}}`), "0", int64(5), "image")
-	w := newWorld(f)
-	f.Fuzz(func(t *testing.T, state []byte, text string, sent int64, kind string) {
-		var s flow.Session
-		_ = json.Unmarshal([]byte(strings.ReplaceAll(string(state), "%REV%", w.menu.Rev)), &s) // what cannot be read is an empty session
-		shown := s.Screen.Current != nil
-		r := w.step(t, s, flow.Event{ID: "f", Type: kind, Text: text, SentAt: sent})
-		if r.Intent != nil && (!shown || s.Screen.Kind != wire.ScreenConfirm || flow.Fold(text) != "1" || kind != "text") {
-			t.Fatalf("an order out of %s and %q", state, text)
 		}
 	})
 }

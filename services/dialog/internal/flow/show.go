@@ -1,8 +1,6 @@
 package flow
 
 import (
-	"encoding/json"
-	"strconv"
 	"strings"
 
 	"palmops/libs/wire"
@@ -16,22 +14,33 @@ const (
 
 // keep answers with screens and leaves the session as it stands in t.
 func (t *turn) keep(screens ...wire.Screen) Result {
-	return Result{Session: t.s, Screens: append(t.extra, screens...), Did: t.did, Reason: t.why}
+	return Result{
+		Session: t.s, Screens: append(t.extra, screens...), Memo: t.memo, Lang: t.lang, Did: t.did, Reason: t.why,
+	}
 }
 
 // again shows the stored screen once more: no list is asked for.
 func (t *turn) again(note string) Result {
 	p, _ := locate(t.m, t.s.Hops) // Step has made sure
-	return t.keep(t.draw(p, t.s.Screen, note))
+	s := t.draw(p, t.s.Screen, note)
+	t.card(&s)
+	return t.keep(s)
 }
 
-// show opens the screen at the end of hops. When a list or a value for it cannot be had, the person stays where they are.
-func (t *turn) show(hops []Hop, note string) Result {
+// show opens the screen at the end of hops, and on the way takes what ahead knows. When a list or a value for it cannot
+// be had, the person stays where they are.
+func (t *turn) show(hops, ahead []Hop, note string) Result {
+	var room string
+	if len(ahead) > 0 {
+		var more string
+		hops, ahead, room, more = t.follow(hops, ahead)
+		note = t.join(note, more)
+	}
 	p, ok := locate(t.m, hops)
 	if !ok {
-		hops, p = nil, place{node: t.m.Root, params: map[string]any{}}
+		hops, ahead, p = nil, nil, place{node: t.m.Root, params: map[string]any{}}
 	}
-	sh, need, failed := t.open(p)
+	sh, need, failed := t.open(p, ahead)
 	if need != nil {
 		return Result{Need: need}
 	}
@@ -39,12 +48,36 @@ func (t *turn) show(hops []Hop, note string) Result {
 		return t.stay(failed)
 	}
 	if len(hops) == 0 && len(sh.Items) == 0 {
-		t.s = Session{SentAt: t.s.SentAt}
-		t.why = ReasonDenied
-		return t.keep(notice("没有可用的功能", "账号 "+clean(t.env.Person.User, 64)+" 还没有被授权，没有执行任何操作。需要权限请联系管理员。"))
+		return t.nothing()
 	}
-	t.s.Rev, t.s.Hops, t.s.Screen = t.m.Rev, hops, sh
-	return t.keep(t.draw(p, sh, note))
+	t.s.Rev, t.s.Hops, t.s.Ahead, t.s.Screen, t.s.Under = t.m.Rev, hops, ahead, sh, nil
+	if room != "" {
+		return t.enter(room)
+	}
+	return t.again(note)
+}
+
+// nothing tells somebody that they have no rights here, or none now.
+func (t *turn) nothing() Result {
+	frozen := t.rights.Frozen(t.m.Root)
+	t.s, t.why = Session{SentAt: t.s.SentAt}, ReasonDenied
+	s := t.notice(t.say("nothing.title"), t.say("nothing.body", clean(t.env.Person.User, 64)))
+	if len(frozen) > 0 {
+		t.why = ReasonFrozen
+		s.Body = nil
+		for _, f := range frozen {
+			s.Body = append(s.Body, t.say("denied.frozen", t.freeze(f)))
+		}
+	}
+	return t.keep(s)
+}
+
+// join makes one note of two.
+func (t *turn) join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return t.say("note.join", a, b)
 }
 
 // stay shows the old screen with the reason why the new one could not be opened.
@@ -52,214 +85,173 @@ func (t *turn) stay(reason string) Result {
 	if t.why == "" {
 		t.why = ReasonNoAnswer
 	}
-	if t.s.Rev == t.m.Rev && t.s.Screen.Kind != "" && t.s.Screen.Kind != wire.ScreenAccepted {
-		if t.allowed(t.s.Hops) == len(t.s.Hops) {
-			return t.again(reason)
-		}
+	if _, ok := t.standing(); ok && t.s.Screen.Kind != wire.ScreenAccepted && t.allowed(t.s.Hops) == len(t.s.Hops) {
+		return t.again(reason)
 	}
 	// Nothing to stay on: the top always can be shown, it needs no answer.
-	return t.show(nil, reason)
+	return t.show(nil, nil, reason)
 }
 
 // open gathers what the screen at p needs.
-func (t *turn) open(p place) (sh Shown, need *Question, failed string) {
+func (t *turn) open(p place, ahead []Hop) (sh Shown, need *Question, failed string) {
 	step := p.current()
 	switch {
 	case step == nil:
 		sh = Shown{Kind: wire.ScreenMenu}
-		for _, child := range p.node.Items {
-			if t.visible(child) {
-				sh.Items = append(sh.Items, wire.Item{Value: child.ID, Label: child.Title})
-			}
+		for _, child := range t.children(p) {
+			sh.Items = append(sh.Items, wire.Item{Value: child.ID})
 		}
 		return sh, nil, ""
 	case step.Dynamic != nil:
-		return t.openList(p, step.Dynamic)
-	case step.Input != nil:
-		sh = Shown{Kind: wire.ScreenInput}
-		for _, v := range step.Input.Values {
-			sh.Items = append(sh.Items, wire.Item{Value: v})
+		sh, need, failed = t.openList(p, step.Dynamic, "")
+		if step.Dynamic.Multi && failed == "" {
+			if h, ok := present(step, ahead); ok {
+				sh.Picked = kept(strings.Split(h.Text, ","), sh.Items)
+			}
 		}
-		return sh, nil, ""
+		return sh, need, failed
+	case step.Input != nil:
+		return Shown{Kind: wire.ScreenInput}, nil, ""
+	case step.Custom != nil:
+		return t.openCustom(p, step.Custom)
 	case step.Confirm != nil:
 		return t.openConfirm(p, step.Confirm)
 	}
-	return Shown{}, nil, "这里没有可以显示的内容，没有执行任何操作"
-}
-
-func (t *turn) openList(p place, d *menu.Dynamic) (sh Shown, need *Question, failed string) {
-	action, arg, args := p.deed(d.Param)
-	if d.Param == "" && !t.env.Rights.Decide(t.env.Person, p.node.Path(), action, args).Allowed {
-		t.why = ReasonDenied
-		return Shown{}, nil, "没有权限，没有执行任何操作"
-	}
-	answer, need, failed := t.ask(p, d.Source, true)
-	if need != nil || failed != "" {
-		return Shown{}, need, failed
-	}
-	sh = Shown{Kind: wire.ScreenMenu}
-	seen := map[string]bool{}
-	items := make([]wire.Item, 0, len(answer.Items))
-	for _, it := range answer.Items {
-		if it.Value == "" || len(it.Value) > maxValue || clean(it.Value, maxValue) != it.Value || seen[it.Value] {
-			continue // what cannot be shown as it is must not be chosen
-		}
-		seen[it.Value] = true
-		items = append(items, wire.Item{Value: it.Value, Label: clean(it.Label, menu.MaxLabel), Detail: clean(it.Detail, menu.MaxLabel)})
-	}
-	if d.Param != "" {
-		items = t.env.Rights.FilterItems(t.env.Person, p.node.Path(), action, arg, items, args)
-	}
-	if len(items) > MaxList {
-		sh.Total, items = len(items), items[:MaxList]
-	}
-	sh.Items = items
-	return sh, nil, ""
+	return Shown{}, nil, t.say("open.nothing")
 }
 
 func (t *turn) openConfirm(p place, c *menu.Confirm) (sh Shown, need *Question, failed string) {
 	sh = Shown{Kind: wire.ScreenConfirm, At: t.env.Now}
+	if c.By == menu.ByCode {
+		sh.Code = code(t.ev.ID, p.node.ID)
+	}
 	if c.Current != nil {
-		answer, need, failed := t.ask(p, *c.Current, false)
+		answer, need, failed := t.askSource(p, *c.Current, Question{What: AskFields})
 		if need != nil || failed != "" {
 			return Shown{}, need, failed
 		}
 		sh.Current = map[string]string{}
-		for _, f := range p.node.CurrentFields() {
+		for _, f := range currentFields(p.node) {
 			if v, ok := answer.Fields[f]; ok {
 				sh.Current[f] = clean(v, maxTitle)
 			}
 		}
 	}
-	_, err := c.Text.Text(p.params, sh.Current)
-	if err == nil && p.step+1 < len(p.node.Steps) && p.node.Steps[p.step+1].Action != nil {
-		_, err = p.node.Steps[p.step+1].Action.Values(p.params, sh.Current)
+	_, err := c.Text.Text(t.lang, t.data(p, sh))
+	if act := action(p); err == nil && act != nil {
+		if _, err = act.Values(p.params, sh.Current); err == nil {
+			_, err = act.Title.Text(t.lang, t.data(p, sh))
+		}
 	}
 	if err != nil {
-		return Shown{}, nil, "当前值取不到（执行器的应答不完整），没有执行任何操作"
+		return Shown{}, nil, t.say("confirm.incomplete")
 	}
 	return sh, nil, ""
 }
 
-// ask finds the answer to a question of this step, or says that it must be asked.
-func (t *turn) ask(p place, src menu.Source, list bool) (a Answer, need *Question, failed string) {
-	args, err := src.Values(p.params, nil)
-	var canonical json.RawMessage
-	if err == nil {
-		canonical, err = wire.CanonicalArgs(args)
+// currentFields are the fields of the confirm's answer that anything on its screen reads.
+func currentFields(n *menu.Node) []string {
+	fields := n.CurrentFields()
+	for _, p := range n.Params { // those of the nodes above as well
+		if in := inputOf(p); in != nil && in.Current != "" {
+			fields = append(fields[:len(fields):len(fields)], in.Current)
+		}
 	}
-	if err != nil {
-		return Answer{}, nil, "参数不能使用，没有执行任何操作"
+	return fields
+}
+
+// inputOf is the input that sets a parameter, nil when it is none.
+func inputOf(p menu.Param) *menu.Input {
+	if p.Node == nil || p.Step < 0 || p.Step >= len(p.Node.Steps) {
+		return nil
 	}
-	q := &Question{
-		Key:  strings.Join([]string{src.Zone, src.Pool, src.Action, string(canonical)}, " "),
-		Node: p.node.ID, Zone: src.Zone, Pool: src.Pool, Action: src.Action, Args: args, List: list,
+	return p.Node.Steps[p.Step].Input
+}
+
+func (t *turn) data(p place, sh Shown) menu.Data {
+	return menu.Data{Params: p.params, Current: sh.Current, Person: t.env.Person}
+}
+
+// action is the order behind the confirm one stands at.
+func action(p place) *menu.Action {
+	if p.step+1 >= len(p.node.Steps) {
+		return nil
 	}
-	a, ok := t.env.Answers[q.Key]
+	return p.node.Steps[p.step+1].Action
+}
+
+// lines are the lines of a screen in their order, as people read them. Of what the menu knows itself only the values are
+// stored.
+func (t *turn) lines(p place, sh Shown) []wire.Item {
+	if sh.Room.Name != "" {
+		return t.roomLines(sh)
+	}
+	step := p.current()
 	switch {
-	case !ok:
-		return Answer{}, q, ""
-	case a.Fault != "":
-		return Answer{}, nil, t.retryHint(clean(a.Fault, 120))
-	}
-	return a, nil, ""
-}
-
-// retryHint adds how to try again: the very same input does it, since the screen stays.
-func (t *turn) retryHint(text string) string {
-	if t.ev.Type != "text" || len(t.in) > 20 || t.in == "" || !t.s.Open() {
-		return text
-	}
-	text = strings.TrimRight(strings.TrimSuffix(text, "请稍后重试"), "。；，")
-	return text + "；稍后再次回复 " + clean(t.in, 20) + " 重试"
-}
-
-// visible reports whether a node is shown: a list when something in it is, a road when its deed may become allowed.
-func (t *turn) visible(n *menu.Node) bool {
-	if !t.env.Rights.Sees(t.env.Person, t.m, n.Path()) {
-		return false
-	}
-	if len(n.Steps) > 0 {
-		action, _, args := place{node: n}.deed("")
-		return t.env.Rights.May(t.env.Person, n.Path(), action, args).Allowed
-	}
-	for _, child := range n.Items {
-		if t.visible(child) {
-			return true
-		}
-	}
-	return false
-}
-
-// allowed is how many of the hops the person may still take.
-func (t *turn) allowed(hops []Hop) int {
-	for i, h := range hops {
-		p, ok := locate(t.m, hops[:i+1])
-		if !ok {
-			// The last value of a road leads nowhere by itself only in a damaged session.
-			return i
-		}
-		if h.Node != "" {
-			if !t.visible(p.node) {
-				return i
-			}
-			continue
-		}
-		action, _, args := p.deed("")
-		if !t.env.Rights.May(t.env.Person, p.node.Path(), action, args).Allowed {
-			// Back to the list that holds the road: half a road is no place to be.
-			return lastNode(hops[:i+1])
-		}
-	}
-	return len(hops)
-}
-
-// outdated reports whether the stored list has lines that the person may not choose any more.
-func (t *turn) outdated(p place) bool {
-	if t.s.Screen.Kind != wire.ScreenMenu {
-		return false
-	}
-	step := p.current()
-	if step == nil {
-		for _, it := range t.s.Screen.Items {
-			if child := t.m.Node(it.Value); child == nil || !t.visible(child) {
-				return true
+	case sh.Kind == wire.ScreenAccepted || sh.Kind == wire.ScreenConfirm:
+		return nil
+	case step == nil:
+		out := make([]wire.Item, len(sh.Items))
+		for i, it := range sh.Items {
+			out[i] = it
+			if n := t.m.Node(it.Value); n != nil {
+				out[i].Label = n.Title.In(t.lang)
 			}
 		}
-		return false
+		return out
+	case step.Input != nil:
+		return t.entries(step.Input.Values)
+	case step.Dynamic != nil && step.Dynamic.Table != nil:
+		labels := map[string]wire.Item{}
+		for _, it := range t.entries(table(p, step.Dynamic.Table)) {
+			labels[it.Value] = it
+		}
+		out := make([]wire.Item, len(sh.Items))
+		for i, it := range sh.Items {
+			out[i] = it
+			if known, ok := labels[it.Value]; ok {
+				out[i] = known
+			}
+		}
+		return out
 	}
-	if step.Param() == "" {
-		return false // allowed has looked at the whole road
-	}
-	action, arg, args := p.deed(step.Param())
-	left := t.env.Rights.FilterItems(t.env.Person, p.node.Path(), action, arg, t.s.Screen.Items, args)
-	return len(left) < len(t.s.Screen.Items)
+	return sh.Items
 }
 
-func (t *turn) pages(sh Shown) int {
-	return (len(sh.Items) + t.m.PageSize - 1) / t.m.PageSize
+func (t *turn) entries(list []menu.Entry) []wire.Item {
+	var out []wire.Item
+	for _, e := range list {
+		out = append(out, wire.Item{Value: e.Value, Label: e.Label.In(t.lang), Detail: e.Detail.In(t.lang)})
+	}
+	return out
 }
 
-// fits reports whether a stored screen can belong to a place; it cannot only in a damaged session.
-func fits(p place, sh Shown) bool {
-	if sh.Page < 0 || sh.Seen < sh.Page || sh.Seen > len(sh.Items) {
-		return false
+// count is the number of lines on all pages of a screen.
+func (t *turn) count(p place, sh Shown) int {
+	if step := p.current(); sh.Room.Name == "" && step != nil && step.Input != nil && sh.Kind == wire.ScreenInput {
+		return len(step.Input.Values)
 	}
-	step := p.current()
-	switch sh.Kind {
-	case wire.ScreenMenu:
-		return step == nil || step.Dynamic != nil
-	case wire.ScreenInput:
-		return step != nil && step.Input != nil
-	case wire.ScreenConfirm:
-		return step != nil && step.Confirm != nil
-	case wire.ScreenAccepted:
-		return step == nil
-	}
-	return false
+	return len(sh.Items)
 }
 
-func integer(decimal string) int64 {
-	n, _ := strconv.ParseInt(decimal, 10, 64) // Input.Read made it
-	return n
+func (t *turn) pages(p place, sh Shown) int {
+	if sh.Room.Name == roomOutput {
+		return sh.Total
+	}
+	return (t.count(p, sh) + t.m.PageSize - 1) / t.m.PageSize
+}
+
+// pick is the index of the line that a number means: one of the stored list, on a page that was shown.
+func (t *turn) pick(p place, n int) (int, bool) {
+	i, sh := n-t.m.First, t.s.Screen
+	return i, i >= 0 && i < t.count(p, sh) && i < (sh.Seen+1)*t.m.PageSize
+}
+
+// picked reads the message as one such number.
+func (t *turn) picked(p place) (int, bool) {
+	n, ok := number(t.in)
+	if !ok {
+		return 0, false
+	}
+	return t.pick(p, n)
 }

@@ -1,4 +1,4 @@
-// Package people finds out who somebody is: from the gateway's directory, with a short memory in Redis.
+// Package people finds out who somebody is: from the gateway's directory, with a short memory that lies beside the session.
 package people
 
 import (
@@ -30,64 +30,61 @@ type Directory interface {
 	Ask(ctx context.Context, subject string, question, answer any) error
 }
 
-// Memory keeps what the directory said.
-type Memory interface {
-	Person(ctx context.Context, w session.Who) ([]byte, error)
-	SetPerson(ctx context.Context, w session.Who, person []byte, kept time.Duration) error
-}
-
 // People is safe for concurrent use.
 type People struct {
 	dir Directory
-	mem Memory
 	now func() time.Time
 }
 
 // New makes a People.
-func New(dir Directory, mem Memory, now func() time.Time) *People {
-	return &People{dir: dir, mem: mem, now: now}
-}
+func New(dir Directory, now func() time.Time) *People { return &People{dir: dir, now: now} }
 
+// entry is what is remembered of a person whose user id is known. It is kept for everybody who talks: names are short.
 type entry struct {
-	Person wire.Person `json:"person"`
-	At     int64       `json:"at"` // Unix milliseconds
+	User        string  `json:"u"`
+	Found       bool    `json:"f,omitempty"`
+	Name        string  `json:"n,omitempty"`
+	Departments []int64 `json:"d,omitempty"`
+	Tags        []int64 `json:"t,omitempty"`
+	Active      bool    `json:"a,omitempty"`
+	At          int64   `json:"o"` // Unix milliseconds
 }
 
-// Find says who a person is and how sure that is. The error says why the directory or the memory failed; it may come
-// with knowledge that is old enough to be Stale or young enough to be Fresh all the same.
-func (p *People) Find(ctx context.Context, w session.Who) (wire.Person, flow.Identity, error) {
-	known, age, err := p.remember(ctx, w)
-	if known != nil && age <= Current {
-		return *known, flow.Fresh, nil
+// Find says who a person is and how sure that is. Known is what an earlier Find gave back to be remembered, nil for
+// nothing; the new one comes back. The error says why the directory failed; it may come with knowledge that is old enough
+// to be Stale or young enough to be Fresh all the same.
+func (p *People) Find(ctx context.Context, w session.Who, known []byte) (person wire.Person, id flow.Identity, remember []byte, err error) {
+	before, age := p.recall(w, known)
+	if before != nil && age <= Current {
+		return *before, flow.Fresh, known, nil
 	}
-	person, aerr := p.ask(ctx, w)
-	if aerr == nil {
-		raw, _ := json.Marshal(entry{Person: person, At: p.now().UnixMilli()}) // plain fields always have a JSON form
-		return person, flow.Fresh, p.mem.SetPerson(ctx, w, raw, ForLooking)
-	}
+	person, err = p.ask(ctx, w)
 	if err == nil {
-		err = aerr
+		remember, _ = json.Marshal(entry{ // plain fields always have a JSON form
+			User: person.User, Found: person.Found, Name: person.Name, Departments: person.Departments, Tags: person.Tags, Active: person.Active,
+			At: p.now().UnixMilli(),
+		})
+		return person, flow.Fresh, remember, nil
 	}
 	switch {
-	case known != nil && age <= ForActing:
-		return *known, flow.Fresh, err
-	case known != nil && age <= ForLooking:
-		return *known, flow.Stale, err
+	case before != nil && age <= ForActing:
+		return *before, flow.Fresh, known, err
+	case before != nil && age <= ForLooking:
+		return *before, flow.Stale, known, err
 	}
-	return wire.Person{User: w.User}, flow.Nobody, err
+	return wire.Person{User: w.User}, flow.Nobody, nil, err
 }
 
-func (p *People) remember(ctx context.Context, w session.Who) (*wire.Person, time.Duration, error) {
-	raw, err := p.mem.Person(ctx, w)
-	if raw == nil || err != nil {
-		return nil, 0, err
-	}
+func (p *People) recall(w session.Who, known []byte) (*wire.Person, time.Duration) {
 	var e entry
-	if err := json.Unmarshal(raw, &e); err != nil || !strings.EqualFold(e.Person.User, w.User) {
-		return nil, 0, nil
+	if known == nil || json.Unmarshal(known, &e) != nil || !strings.EqualFold(e.User, w.User) {
+		return nil, 0
+	}
+	person := wire.Person{
+		V: wire.Version, User: e.User, Found: e.Found, Name: e.Name, Departments: e.Departments, Tags: e.Tags, Active: e.Active,
 	}
 	// Clocks of replicas differ a little; an entry from the future is as old as it is early.
-	return &e.Person, p.now().Sub(time.UnixMilli(e.At)).Abs(), nil
+	return &person, p.now().Sub(time.UnixMilli(e.At)).Abs()
 }
 
 func (p *People) ask(ctx context.Context, w session.Who) (wire.Person, error) {

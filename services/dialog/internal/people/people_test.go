@@ -6,20 +6,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"palmops/libs/wire"
 	"palmops/services/dialog/internal/flow"
 	"palmops/services/dialog/internal/people"
 	"palmops/services/dialog/internal/session"
 )
 
-// world is a directory, a memory and a clock.
+// world is a directory, what is remembered, and a clock.
 type world struct {
-	now     time.Time
-	person  wire.Person
-	down    error
-	asked   int
-	memory  []byte
-	memdown error
+	now    time.Time
+	person wire.Person
+	down   error
+	asked  int
+	memory []byte
 }
 
 func (w *world) Ask(_ context.Context, subject string, _, answer any) error {
@@ -31,31 +32,33 @@ func (w *world) Ask(_ context.Context, subject string, _, answer any) error {
 	return w.down
 }
 
-func (w *world) Person(context.Context, session.Who) ([]byte, error) { return w.memory, w.memdown }
-
-func (w *world) SetPerson(_ context.Context, _ session.Who, p []byte, _ time.Duration) error {
-	if w.memdown == nil {
-		w.memory = p
-	}
-	return w.memdown
-}
-
 func (w *world) clock() time.Time { return w.now }
+
+func (w *world) find(t *testing.T) (wire.Person, flow.Identity, error) {
+	person, id, remember, err := people.New(w, w.clock).Find(t.Context(), zhang, w.memory)
+	w.memory = remember
+	return person, id, err
+}
 
 var zhang = session.Who{Corp: "c", App: "a", User: "zhangsan"}
 
 func TestHowOldKnowledgeMayBe(t *testing.T) {
-	w := &world{now: time.Unix(1000, 0), person: wire.Person{User: "ZhangSan", Found: true, Active: true}}
-	p := people.New(w, w, w.clock)
+	w := &world{now: time.Unix(1000, 0), person: wire.Person{V: 1, User: "ZhangSan", Found: true, Name: "张三", Departments: []int64{1, 7}, Tags: []int64{3}, Active: true}}
+	known := w.person
+	known.User = "zhangsan"
 	find := func(want flow.Identity, asked int, failing bool) {
 		t.Helper()
 		w.asked = 0
-		person, got, err := p.Find(t.Context(), zhang)
+		person, got, err := w.find(t)
 		if got != want || w.asked != asked || (err != nil) != failing {
 			t.Errorf("identity %d, asked %d times, error %v; want %d, %d, %t", got, w.asked, err, want, asked, failing)
 		}
-		if person.User != "zhangsan" || got != flow.Nobody && !person.Active || got == flow.Nobody && person.Found {
-			t.Errorf("%+v", person)
+		who := known
+		if got == flow.Nobody {
+			who = wire.Person{User: "zhangsan"}
+		}
+		if diff := cmp.Diff(who, person); diff != "" {
+			t.Error(diff)
 		}
 	}
 	find(flow.Fresh, 1, false)
@@ -86,7 +89,7 @@ func TestADirectoryThatSaysItFailed(t *testing.T) {
 		"mistaken": {User: "lisi", Found: true, Active: true},
 	} {
 		w := &world{now: time.Unix(1000, 0), person: answer}
-		if _, id, err := people.New(w, w, w.clock).Find(t.Context(), zhang); id != flow.Nobody || err == nil || w.memory != nil {
+		if _, id, err := w.find(t); id != flow.Nobody || err == nil || w.memory != nil {
 			t.Errorf("%s: %d, %v, remembered %s", name, id, err, w.memory)
 		}
 	}
@@ -94,19 +97,15 @@ func TestADirectoryThatSaysItFailed(t *testing.T) {
 
 func TestAStrangerIsKnownToBeOne(t *testing.T) {
 	w := &world{now: time.Unix(1000, 0), person: wire.Person{User: "zhangsan"}}
-	if p, id, err := people.New(w, w, w.clock).Find(t.Context(), zhang); id != flow.Fresh || p.Found || err != nil {
+	if p, id, err := w.find(t); id != flow.Fresh || p.Found || err != nil {
 		t.Errorf("%+v, %d, %v", p, id, err)
 	}
 }
 
-func TestMemoryThatFailsOrLies(t *testing.T) {
-	w := &world{now: time.Unix(1000, 0), person: wire.Person{User: "zhangsan", Found: true, Active: true}, memdown: errors.New("no redis")}
-	if p, id, err := people.New(w, w, w.clock).Find(t.Context(), zhang); id != flow.Fresh || !p.Found || err == nil {
-		t.Errorf("%+v, %d, %v", p, id, err)
-	}
-	for _, memory := range []string{"{", `{"person":{"user":"lisi","found":true,"active":true},"at":1000000}`} {
+func TestMemoryThatLies(t *testing.T) {
+	for _, memory := range []string{"{", `{"u":"lisi","f":true,"a":true,"o":1000000}`, `{"person":{"user":"zhangsan","found":true},"at":1000000}`} {
 		w := &world{now: time.Unix(1000, 0), memory: []byte(memory), down: errors.New("no directory")}
-		if _, id, _ := people.New(w, w, w.clock).Find(t.Context(), zhang); id != flow.Nobody {
+		if _, id, _ := w.find(t); id != flow.Nobody {
 			t.Errorf("%s makes %d", memory, id)
 		}
 	}

@@ -1,5 +1,6 @@
 // Package report tells people what becomes of their actions: progress and results from RES, and, by looking through ACT,
-// that an action still waits for an executor or has waited past its time.
+// that an action still waits for an executor or has waited past its time. An output that is too long for a message goes
+// into the object store whole, and the message says how to read it.
 package report
 
 import (
@@ -24,21 +25,19 @@ type Records interface {
 	Record(ctx context.Context, id string) (*wire.Record, error)
 }
 
-// maxOutput is how much of an output goes into the message, in bytes.
-const maxOutput = 4 << 10
-
 // Reporter turns events into messages. It is safe for concurrent use.
 type Reporter struct {
 	pub     Publisher
 	records Records
+	outputs Outputs
 	log     *zap.Logger
 	reports *prometheus.CounterVec
 }
 
 // New makes a Reporter.
-func New(pub Publisher, records Records, log *zap.Logger, reg prometheus.Registerer) *Reporter {
+func New(pub Publisher, records Records, outputs Outputs, log *zap.Logger, reg prometheus.Registerer) *Reporter {
 	r := &Reporter{
-		pub: pub, records: records, log: log.Named("report"),
+		pub: pub, records: records, outputs: outputs, log: log.Named("report"),
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "palmops_dialog_reports_total", Help: "Events of actions, by state and whether a message came of them.",
 		}, []string{"state", "result"}),
@@ -65,7 +64,10 @@ func (r *Reporter) Handle(ctx context.Context, m *bus.Msg) error {
 		r.reports.WithLabelValues(ev.State, "overtaken").Inc()
 		return nil
 	}
-	out := wire.Outbound{V: wire.Version, ID: outID(ev, m.Seq), Corp: ev.Corp, App: ev.App, User: ev.User, Screens: []wire.Screen{screen}}
+	out := wire.Outbound{V: wire.Version, ID: outID(ev, m.Seq), Corp: ev.Corp, App: ev.App, User: ev.User, Screens: []wire.Screen{screen}, Lang: ev.Lang}
+	if err := r.output(ctx, ev, m.Delivered, &out); err != nil {
+		return err
+	}
 	if _, err := r.pub.Publish(ctx, wire.OutSubject(ev.Corp, ev.App, ev.User), out.ID, out); err != nil {
 		return err
 	}

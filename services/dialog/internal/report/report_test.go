@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9/logging"
@@ -16,10 +15,12 @@ import (
 	"palmops/libs/bus"
 	"palmops/libs/bus/bustest"
 	"palmops/libs/fault"
+	"palmops/libs/lang/langtest"
 	"palmops/libs/redistest"
 	"palmops/libs/token"
 	"palmops/libs/wire"
 	"palmops/services/dialog/internal/ask"
+	"palmops/services/dialog/internal/outputs"
 	"palmops/services/dialog/internal/report"
 	"palmops/services/dialog/internal/session"
 	"palmops/services/dialog/internal/session/sessiontest"
@@ -29,6 +30,8 @@ func TestMain(m *testing.M) {
 	logging.Disable() // the client's own lines about connections that the tests cut
 	goleak.VerifyTestMain(m)
 }
+
+func TestTexts(t *testing.T) { langtest.Check(t, report.Texts, ".") }
 
 func TestScreens(t *testing.T) {
 	for _, c := range []struct {
@@ -45,7 +48,8 @@ func TestScreens(t *testing.T) {
 		{wire.Event{State: wire.StateUnknown, Executor: "ex-3"}, wire.ScreenResult, []string{"结果未知", "系统不会自动重试", "先核对目标状态", "ex-3"}},
 		{wire.Event{State: wire.StateTimeout}, wire.ScreenResult, []string{"超时", "不要直接重试"}},
 		{wire.Event{State: wire.StateCanceled}, wire.ScreenResult, []string{"已取消"}},
-		{wire.Event{State: wire.StateSucceeded, Output: "a\nb"}, wire.ScreenResult, []string{"a", "b"}},
+		{wire.Event{State: wire.StateFailed, Lang: "en"}, wire.ScreenResult, []string{"Failed #01ABCD", "Check the state of the target"}},
+		{wire.Event{State: wire.StateCanceled, Text: "said by the executor", Lang: "en"}, wire.ScreenResult, []string{"Cancelled", "said by the executor"}},
 	} {
 		c.ev.ID = "01abcdefgh"
 		s, ok := report.Screen(c.ev)
@@ -64,10 +68,6 @@ func TestScreens(t *testing.T) {
 			t.Errorf("%q is told", state)
 		}
 	}
-	s, _ := report.Screen(wire.Event{ID: "a", State: wire.StateSucceeded, Output: strings.Repeat("输出", 5000)})
-	if text := strings.Join(s.Body, "\n"); len(text) > 5000 || !utf8.ValidString(text) || !strings.Contains(text, "输出共 30000 字节") {
-		t.Errorf("%d bytes of a long output", len(text))
-	}
 }
 
 // stage is a sweeper on a real NATS and a real Redis.
@@ -78,6 +78,8 @@ type stage struct {
 	now    time.Time
 	store  *session.Store
 	bucket report.Bucket
+
+	outputs *outputs.Store
 }
 
 type counting struct{ n byte }
@@ -104,6 +106,11 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	s.bucket = report.Bucket{KV: kv}
+	objects, err := s.bus.JS.ObjectStore(t.Context(), wire.BucketOutputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.outputs = outputs.New(objects)
 	return s
 }
 
@@ -212,7 +219,7 @@ func (failing) Publish(context.Context, string, string, any) (bus.Ack, error) {
 
 func TestEventsThatCannotBeTold(t *testing.T) {
 	s := newStage(t)
-	r := report.New(failing{}, s.bucket, zap.NewNop(), prometheus.NewRegistry())
+	r := report.New(failing{}, s.bucket, s.outputs, zap.NewNop(), prometheus.NewRegistry())
 	handle := func(data string) bus.Settlement {
 		return bus.Settle(r.Handle(t.Context(), &bus.Msg{Data: []byte(data), Seq: 1}))
 	}

@@ -13,6 +13,7 @@ import (
 
 	"palmops/libs/bus"
 	"palmops/libs/fault"
+	"palmops/libs/lang"
 	"palmops/libs/wire"
 	"palmops/services/dialog/internal/session"
 )
@@ -113,18 +114,18 @@ func (s *Sweeper) look(ctx context.Context, msg *jetstream.RawStreamMsg) error {
 	if err != nil || rec != nil { // an executor has it, and tells the rest
 		return err
 	}
-	short := "#" + wire.ShortID(c.ID)
+	t, short := lang.Of(c.Lang), " #"+wire.ShortID(c.ID)
 	if now.After(time.Unix(c.Expires, 0).Add(skew)) {
-		w := words[wire.StateExpired]
-		return s.tell(ctx, c, expiredID(c.ID), wire.Screen{Kind: wire.ScreenResult, Title: w.head + " " + short, Body: add(add(nil, c.Title), w.text)})
+		return s.tell(ctx, c, expiredID(c.ID), wire.Screen{
+			Kind: wire.ScreenResult, Title: texts.Say(t, "head.expired") + short, Body: add(add(nil, c.Title), texts.Say(t, "text.expired")),
+		})
 	}
 	if now.After(time.Unix(c.Expires, 0)) {
 		return nil // too late for waiting, too early for a verdict
 	}
 	return s.tell(ctx, c, waitingID(c.ID), wire.Screen{
-		Kind: wire.ScreenProgress, Title: "正在等待执行器 " + short,
-		Body: add(add(nil, c.Title), fmt.Sprintf("执行器 %s/%s 还没有受理，操作尚未开始；到 %s 仍未受理就不会再执行。",
-			c.Zone, c.Pool, time.Unix(c.Expires, 0).Format("15:04:05"))),
+		Kind: wire.ScreenProgress, Title: texts.Say(t, "head.waiting") + short,
+		Body: add(add(nil, c.Title), texts.Say(t, "text.waiting", c.Zone, c.Pool, time.Unix(c.Expires, 0).Format("15:04:05"))),
 	})
 }
 
@@ -149,7 +150,7 @@ func (s *Sweeper) tell(ctx context.Context, c wire.Claims, id string, screen wir
 	if err != nil || told {
 		return err
 	}
-	out := wire.Outbound{V: wire.Version, ID: id, Corp: c.Corp, App: c.App, User: c.User, Screens: []wire.Screen{screen}}
+	out := wire.Outbound{V: wire.Version, ID: id, Corp: c.Corp, App: c.App, User: c.User, Screens: []wire.Screen{screen}, Lang: c.Lang}
 	if _, err := s.pub.Publish(ctx, wire.OutSubject(c.Corp, c.App, c.User), id, out); err != nil {
 		return err
 	}

@@ -1,32 +1,47 @@
--- KEYS: session, last, reply.
--- ARGV: by (microseconds), stream, seq, ver loaded, ver new, sent_at, gone, state, path, rev, timeout ms, fixed, reply,
---       reply kept ms, last kept ms.
--- Returns: outcome, stored reply.
-local stored = redis.call('GET', KEYS[3])
-if stored then
-	return { 'before', stored }
+-- KEYS: session, last, before, memo.
+-- ARGV: by (microseconds), place, id, whether there was a session, place loaded ("" for none), new last, new before, memo
+--       ("" for unchanged), gone, path, rev, timeout ms, fixed, last kept ms, before kept ms, memo kept ms.
+-- Returns: outcome, what was kept of this message.
+local head = '^(%S+) (%S+) %S*\n'
+local last = redis.call('GET', KEYS[2]) or ''
+local place, id = string.match(last, head)
+if id == ARGV[3] then
+	return { 'before', last }
 end
-local last = redis.call('HMGET', KEYS[2], 'stream', 'seq')
-if last[1] == ARGV[2] and tonumber(last[2]) >= tonumber(ARGV[3]) then
+local before = redis.call('GET', KEYS[3]) or ''
+local _, earlier = string.match(before, head)
+if earlier == ARGV[3] then
+	return { 'before', before }
+end
+place = place or ''
+local stream, seq = string.match(place, '^(.*)/(%d+)$')
+local mine, at = string.match(ARGV[2], '^(.*)/(%d+)$')
+if stream == mine and tonumber(seq) >= tonumber(at) then
 	return { 'before', '' }
 end
 local now = redis.call('TIME')
 if now[1] * 1000000 + now[2] > tonumber(ARGV[1]) then
 	return { 'late', '' }
 end
-if (redis.call('HGET', KEYS[1], 'ver') or '') ~= ARGV[4] then
+if redis.call('EXISTS', KEYS[1]) ~= tonumber(ARGV[4]) or place ~= ARGV[5] then
 	return { 'moved', '' }
 end
-if ARGV[7] == '1' then
+if ARGV[9] == '1' then
 	redis.call('DEL', KEYS[1])
 else
-	local old = redis.call('PTTL', KEYS[1])
-	redis.call('HSET', KEYS[1], 'path', ARGV[9], 'rev', ARGV[10], 'state', ARGV[8], 'ver', ARGV[5])
-	if ARGV[12] == '0' or old <= 0 then
-		redis.call('PEXPIRE', KEYS[1], ARGV[11])
+	local left = redis.call('PTTL', KEYS[1])
+	redis.call('HSET', KEYS[1], 'path', ARGV[10], 'rev', ARGV[11])
+	if ARGV[13] == '0' or left <= 0 then
+		redis.call('PEXPIRE', KEYS[1], ARGV[12])
 	end
 end
-redis.call('HSET', KEYS[2], 'stream', ARGV[2], 'seq', ARGV[3], 'sent_at', ARGV[6])
-redis.call('PEXPIRE', KEYS[2], ARGV[15])
-redis.call('SET', KEYS[3], ARGV[13], 'PX', ARGV[14])
+redis.call('SET', KEYS[2], ARGV[6], 'PX', ARGV[14])
+if ARGV[7] ~= '' then
+	redis.call('SET', KEYS[3], ARGV[7], 'PX', ARGV[15])
+end
+if ARGV[8] ~= '' then
+	redis.call('SET', KEYS[4], ARGV[8], 'PX', ARGV[16])
+else
+	redis.call('PEXPIRE', KEYS[4], ARGV[16])
+end
 return { 'stored', '' }

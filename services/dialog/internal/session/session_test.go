@@ -3,6 +3,7 @@ package session_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -54,7 +55,7 @@ func load(t *testing.T, s *session.Store, id string, seq uint64) session.Loaded 
 // step is a commit as the dialog makes it after a load.
 func step(l session.Loaded, id string, seq uint64, state string) session.Commit {
 	c := session.Commit{
-		Who: zhang, ID: id, Place: place(seq), Ver: l.Ver, By: l.Now.Add(time.Minute), SentAt: int64(seq), Path: "1-2", Rev: "abc",
+		Who: zhang, ID: id, Place: place(seq), From: l, By: l.Now.Add(time.Minute), SentAt: int64(seq), Path: "1-2", Rev: "abc",
 		Timeout: time.Minute, Reply: []byte("reply to " + id),
 	}
 	if state != "" {
@@ -65,7 +66,7 @@ func step(l session.Loaded, id string, seq uint64, state string) session.Commit 
 
 func commit(t *testing.T, s *session.Store, c session.Commit, want session.Outcome) []byte {
 	t.Helper()
-	got, reply, err := s.Commit(t.Context(), c)
+	got, reply, _, err := s.Commit(t.Context(), c)
 	if err != nil || got != want {
 		t.Fatalf("commit of %s: %s, %v; want %s", c.ID, got, err, want)
 	}
@@ -75,12 +76,12 @@ func commit(t *testing.T, s *session.Store, c session.Commit, want session.Outco
 func TestAStepIsStoredWhole(t *testing.T) {
 	each(t, func(t *testing.T, s *session.Store, rdb *redis.Client) {
 		l := load(t, s, "a", 7)
-		if l.State != nil || l.Ver != "" || l.SentAt != 0 || l.Reply != nil || l.Behind || l.Now.IsZero() {
+		if l.State != nil || l.SentAt != 0 || l.Reply != nil || l.Behind || l.Now.IsZero() {
 			t.Errorf("nothing is stored, but %+v", l)
 		}
 		commit(t, s, step(l, "a", 7, "state 1"), session.Stored)
 		l = load(t, s, "b", 8)
-		if string(l.State) != "state 1" || l.Ver == "" || l.SentAt != 7 || l.Reply != nil || l.Behind {
+		if string(l.State) != "state 1" || l.SentAt != 7 || l.Reply != nil || l.Behind {
 			t.Errorf("%+v", l)
 		}
 		h, err := rdb.HGetAll(t.Context(), "palmops:{ww1:ops:zhangsan}:session").Result()
@@ -178,34 +179,61 @@ func TestTimeouts(t *testing.T) {
 	})
 }
 
-func TestRepliesPeopleNotices(t *testing.T) {
+func TestRepliesAndTheirMarks(t *testing.T) {
 	each(t, func(t *testing.T, s *session.Store, rdb *redis.Client) {
 		ctx := t.Context()
-		if err := s.SetReply(ctx, zhang, "a", []byte("x")); err != nil {
+		want := func(id, reply, marks string) {
+			t.Helper()
+			if r, m, err := s.Reply(ctx, zhang, id); string(r) != reply || m != marks || err != nil {
+				t.Errorf("reply to %s: %q %q %v", id, r, m, err)
+			}
+			l := load(t, s, id, 9)
+			if string(l.Reply) != reply || l.Marks != marks {
+				t.Errorf("reply to %s as loaded: %q %q", id, l.Reply, l.Marks)
+			}
+		}
+		if err := errors.Join(s.SetReply(ctx, zhang, "a", []byte("x"), "m"), s.Mark(ctx, zhang, "a", "m")); err != nil {
 			t.Fatal(err)
 		}
-		if r, err := s.Reply(ctx, zhang, "a"); r != nil || err != nil {
-			t.Errorf("a reply that was never stored: %q %v", r, err)
-		}
+		want("a", "", "")
 		commit(t, s, step(load(t, s, "a", 1), "a", 1, "state"), session.Stored)
-		if err := s.SetReply(ctx, zhang, "a", []byte("changed")); err != nil {
+		want("a", "reply to a", "")
+		if err := s.Mark(ctx, zhang, "a", "o"); err != nil {
 			t.Fatal(err)
 		}
-		if r, err := s.Reply(ctx, zhang, "a"); string(r) != "changed" || err != nil {
-			t.Errorf("%q %v", r, err)
+		want("a", "reply to a", "o")
+		if err := s.SetReply(ctx, zhang, "a", []byte("changed"), "op"); err != nil {
+			t.Fatal(err)
 		}
-		if ttl := rdb.PTTL(ctx, "palmops:{ww1:ops:zhangsan}:reply:a").Val(); ttl <= 0 {
+		want("a", "changed", "op")
+		if l := load(t, s, "b", 2); string(l.State) != "state" || l.Reply != nil || l.Marks != "" {
+			t.Errorf("%+v", l)
+		}
+		if ttl := rdb.PTTL(ctx, "palmops:{ww1:ops:zhangsan}:last").Val(); ttl <= 0 || ttl > session.LastKept {
 			t.Errorf("the changed reply lives %s", ttl)
 		}
-		if p, err := s.Person(ctx, zhang); p != nil || err != nil {
-			t.Errorf("%q %v", p, err)
-		}
-		if err := s.SetPerson(ctx, zhang, []byte("p"), time.Minute); err != nil {
+		// The message before the newest one is kept for as long as it may be delivered again.
+		commit(t, s, step(load(t, s, "b", 2), "b", 2, ""), session.Stored)
+		want("a", "changed", "op")
+		want("b", "reply to b", "")
+		if err := errors.Join(s.Mark(ctx, zhang, "a", "opg"), s.Mark(ctx, zhang, "unknown", "x")); err != nil {
 			t.Fatal(err)
 		}
-		if p, err := s.Person(ctx, session.Who{Corp: "ww1", App: "ops", User: "zhangsan"}); string(p) != "p" || err != nil {
-			t.Errorf("%q %v", p, err)
+		want("a", "changed", "opg")
+		if ttl := rdb.PTTL(ctx, "palmops:{ww1:ops:zhangsan}:before").Val(); ttl <= 0 || ttl > session.BeforeKept {
+			t.Errorf("an older reply lives %s", ttl)
 		}
+		c := step(load(t, s, "a", 1), "a", 1, "again")
+		o, reply, marks, err := s.Commit(ctx, c)
+		if o != session.Before || string(reply) != "changed" || marks != "opg" || err != nil {
+			t.Errorf("%s %q %q %v", o, reply, marks, err)
+		}
+	})
+}
+
+func TestNotices(t *testing.T) {
+	each(t, func(t *testing.T, s *session.Store, _ *redis.Client) {
+		ctx := t.Context()
 		told, err := s.Told(ctx, zhang, "x")
 		if told || err != nil {
 			t.Error(told, err)
@@ -213,8 +241,75 @@ func TestRepliesPeopleNotices(t *testing.T) {
 		if err := s.SetTold(ctx, zhang, "x", time.Minute); err != nil {
 			t.Fatal(err)
 		}
-		if told, err := s.Told(ctx, zhang, "x"); !told || err != nil {
+		if told, err := s.Told(ctx, session.Who{Corp: "ww1", App: "ops", User: "zhangsan"}, "x"); !told || err != nil {
 			t.Error(told, err)
+		}
+	})
+}
+
+// The memo and the person outlive the session, its end, and the memo also every commit that says nothing of it.
+func TestWhatOutlivesASession(t *testing.T) {
+	each(t, func(t *testing.T, s *session.Store, rdb *redis.Client) {
+		const key = "palmops:{ww1:ops:zhangsan}:memo"
+		c := step(load(t, s, "a", 1), "a", 1, "state")
+		c.Memo, c.Person = []byte("memo"), []byte("person")
+		commit(t, s, c, session.Stored)
+		if err := rdb.PExpire(t.Context(), key, time.Hour).Err(); err != nil { // a long time has passed
+			t.Fatal(err)
+		}
+		l := load(t, s, "b", 2)
+		if string(l.Memo) != "memo" || string(l.Person) != "person" {
+			t.Errorf("%+v", l)
+		}
+		load0 := l
+		commit(t, s, step(l, "b", 2, ""), session.Stored)
+		if l = load(t, s, "c", 3); string(l.Memo) != "memo" || l.Person != nil || l.State != nil {
+			t.Errorf("%+v", l)
+		}
+		if ttl := rdb.PTTL(t.Context(), key).Val(); ttl <= 24*time.Hour || ttl > session.MemoKept {
+			t.Errorf("the memo lives %s", ttl)
+		}
+		c = step(l, "c", 3, "")
+		c.From, c.Memo = load0, []byte("not this one")
+		commit(t, s, c, session.Moved)
+		if l = load(t, s, "c", 3); string(l.Memo) != "memo" {
+			t.Errorf("a refused step changed the memo: %q", l.Memo)
+		}
+	})
+}
+
+func TestIdsWithSpacesAreRefused(t *testing.T) {
+	s := session.New(sessiontest.Patient(t, redistest.New(t).URL()))
+	for _, id := range []string{"", "a b", "a\nb"} {
+		if _, _, _, err := s.Commit(t.Context(), step(session.Loaded{Now: time.Now()}, id, 1, "s")); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+}
+
+// What another version has packed is not there, but how far it went counts.
+func TestWhatCannotBeRead(t *testing.T) {
+	each(t, func(t *testing.T, s *session.Store, rdb *redis.Client) {
+		const key = "palmops:{ww1:ops:zhangsan}:last"
+		commit(t, s, step(load(t, s, "a", 5), "a", 5, "state"), session.Stored)
+		for _, text := range []string{"s1/5 a g\nd1234rubbish", "s1/5 a \n", "s1/5 a \np\xff", "s1/5 a \nd"} {
+			if err := rdb.Set(t.Context(), key, text, time.Minute).Err(); err != nil {
+				t.Fatal(err)
+			}
+			l := load(t, s, "b", 6)
+			if l.State != nil || l.Reply != nil || l.Person != nil || l.Behind {
+				t.Errorf("%q: %+v", text, l)
+			}
+			if l := load(t, s, "x", 4); !l.Behind {
+				t.Errorf("%q: a message from before it counts", text)
+			}
+		}
+		commit(t, s, step(load(t, s, "b", 6), "b", 6, "new"), session.Stored)
+		for _, text := range []string{"", "rubbish", "a b", "\n\n"} {
+			if err := rdb.Set(t.Context(), key, text, time.Minute).Err(); err != nil {
+				t.Fatal(err)
+			}
+			commit(t, s, step(load(t, s, "c", 7), "c", 7, "new"), session.Stored)
 		}
 	})
 }
@@ -236,7 +331,7 @@ func TestRaces(t *testing.T) {
 							t.Error(err)
 							return
 						}
-						out, _, err := s.Commit(t.Context(), step(l, id, seq, "state "+id))
+						out, _, _, err := s.Commit(t.Context(), step(l, id, seq, "state "+id))
 						if err != nil {
 							t.Error(err)
 							return
@@ -271,7 +366,7 @@ func TestAFrozenRedis(t *testing.T) {
 	r.Freeze()
 	c := step(l, "a", 1, "state")
 	c.By = l.Now.Add(session.Timeout)
-	if _, _, err := s.Commit(t.Context(), c); !fault.Is(err, fault.Unknown) {
+	if _, _, _, err := s.Commit(t.Context(), c); !fault.Is(err, fault.Unknown) {
 		t.Errorf("commit: %v", err)
 	}
 	if _, err := s.Load(t.Context(), zhang, "a", place(1)); !fault.Is(err, fault.Transient) {
@@ -314,13 +409,13 @@ func TestKeysOfStrangeIdsStayApart(t *testing.T) {
 			{Corp: "c", App: "a", User: "%7D%7B"},
 		}
 		for i, w := range ids {
-			if err := s.SetPerson(ctx, w, []byte(fmt.Sprint(i)), time.Minute); err != nil {
-				t.Fatal(err)
-			}
+			c := step(session.Loaded{Now: time.Now()}, "a", 1, fmt.Sprint(i))
+			c.Who = w
+			commit(t, s, c, session.Stored)
 		}
 		for i, w := range ids {
-			if p, err := s.Person(ctx, w); string(p) != fmt.Sprint(i) || err != nil {
-				t.Errorf("%+v holds %q, %v", w, p, err)
+			if l, err := s.Load(ctx, w, "b", place(2)); string(l.State) != fmt.Sprint(i) || err != nil {
+				t.Errorf("%+v holds %q, %v", w, l.State, err)
 			}
 		}
 		for _, k := range rdb.Keys(ctx, "*").Val() {

@@ -11,6 +11,7 @@ import (
 
 	"palmops/libs/bus"
 	"palmops/libs/fault"
+	"palmops/libs/lang"
 	"palmops/libs/wire"
 	"palmops/services/executor/catalog"
 	"palmops/services/executor/internal/guard"
@@ -74,23 +75,24 @@ func (s *Server) Answer(ctx context.Context, data []byte) wire.Answer {
 	var no *guard.Refusal
 	if errors.As(err, &no) {
 		s.note(no.Claims, string(no.Reason), "refused")
-		return faulty(err)
+		return faulty(err, lang.Of(no.Claims.Lang))
 	}
 	if err != nil {
-		return faulty(err)
+		return faulty(err, lang.Chinese)
 	}
+	t := language(q)
 	k, ok := s.o.Kinds[q.Action.Kind]
 	if !ok {
 		err = fault.New(fault.Internal, "no kind %s", q.Action.Kind)
 	}
 	var out wire.Answer
 	if err == nil {
-		out, err = k.Answer(ctx, q.Action, q.Args)
+		out, err = k.Answer(ctx, kind.Query{Action: q.Action, Args: q.Args, Lang: t})
 	}
 	if err != nil {
 		s.o.Log.Warn("question not answered", zap.String("action", q.Claims.Action), zap.String("kind", string(fault.KindOf(err))), zap.Error(err))
 		s.note(q.Claims, string(fault.KindOf(err)), "failed")
-		return faulty(err)
+		return faulty(err, t)
 	}
 	s.note(q.Claims, "ok", "ok")
 	out.V, out.AsOf = wire.Version, s.o.Now().UnixMilli()
@@ -110,6 +112,16 @@ func (s *Server) note(c wire.Claims, result, verdict string) {
 	s.o.Audit.Write(l)
 }
 
-func faulty(err error) wire.Answer {
-	return wire.Answer{V: wire.Version, Fault: &wire.Fault{Kind: string(fault.KindOf(err)), Text: fault.Safe(err)}}
+// language is the person's. A remote node may also be told by its argument.
+func language(q guard.Order) lang.Tag {
+	if tag, ok := q.Args[catalog.NodeLang].(string); ok && q.Claims.Lang == "" {
+		if verbs, known := catalog.Verbs(q.Action.Kind); known && verbs[q.Action.Verb].Node {
+			return lang.Of(tag)
+		}
+	}
+	return lang.Of(q.Claims.Lang)
+}
+
+func faulty(err error, t lang.Tag) wire.Answer {
+	return wire.Answer{V: wire.Version, Fault: &wire.Fault{Kind: string(fault.KindOf(err)), Text: fault.SafeIn(err, t)}}
 }

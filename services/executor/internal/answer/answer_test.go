@@ -17,6 +17,7 @@ import (
 	"palmops/libs/bus"
 	"palmops/libs/bus/bustest"
 	"palmops/libs/fault"
+	"palmops/libs/lang"
 	"palmops/libs/token"
 	"palmops/libs/wire"
 	"palmops/services/executor/catalog"
@@ -33,15 +34,20 @@ pool: k8s
 targets: {clusters: {practice: {server: "http://127.0.0.1:1", namespaces: [shop]}}}
 actions:
   k8s.namespaces: {kind: kubernetes, verb: namespaces}
+  k8s.browse: {kind: kubernetes, verb: browse}
 `
 
 // lister answers what it is told; it can do nothing else.
 type lister struct {
 	kind.Kind
 	answer func(ctx context.Context) (wire.Answer, error)
+	asked  *kind.Query
 }
 
-func (l lister) Answer(ctx context.Context, _ catalog.Action, _ map[string]any) (wire.Answer, error) {
+func (l lister) Answer(ctx context.Context, q kind.Query) (wire.Answer, error) {
+	if l.asked != nil {
+		*l.asked = q
+	}
 	return l.answer(ctx)
 }
 
@@ -138,6 +144,42 @@ func TestAnswers(t *testing.T) {
 		}
 		if len(audit.all) != 1 || audit.all[0].Verdict != c.verdict || audit.all[0].What != "question" {
 			t.Errorf("%s: audit %+v", name, audit.all)
+		}
+	}
+}
+
+// TestLanguages: the language is the one in the claims, else the one that a remote node is given; faults are in it too.
+func TestLanguages(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		claims, arg string
+		action      string
+		want        lang.Tag
+	}{
+		"nothing said":    {"", "", "k8s.namespaces", lang.Chinese},
+		"claims":          {"en", "", "k8s.namespaces", lang.English},
+		"node":            {"", "en", "k8s.browse", lang.English},
+		"node and claims": {"zh", "en", "k8s.browse", lang.Chinese},
+	} {
+		s, sign, _ := newServer(t, nil, func(context.Context) (wire.Answer, error) { return wire.Answer{}, errors.New("a defect") })
+		var got kind.Query
+		s.o.Kinds[catalog.KindKubernetes] = lister{answer: func(context.Context) (wire.Answer, error) { return wire.Answer{}, errors.New("a defect") }, asked: &got}
+		args := map[string]any{}
+		if c.arg != "" {
+			args[catalog.NodeLang] = c.arg
+		}
+		raw, err := wire.CanonicalArgs(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := question(t, sign, func(cl *wire.Claims) { cl.Lang, cl.Action, cl.ArgsHash = c.claims, c.action, wire.ArgsHash(raw) })
+		q.Args = raw
+		data, err := json.Marshal(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := s.Answer(t.Context(), data); got.Lang != c.want || a.Fault == nil || a.Fault.Text != fault.KindTextIn(c.want, fault.Internal) {
+			t.Errorf("%s: asked in %s, answered %+v", name, got.Lang, a.Fault)
 		}
 	}
 }

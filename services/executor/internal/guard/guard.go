@@ -10,6 +10,7 @@ package guard
 import (
 	"bytes"
 	"compress/zlib"
+	_ "embed"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -19,10 +20,16 @@ import (
 	"time"
 
 	"palmops/libs/fault"
+	"palmops/libs/lang"
 	"palmops/libs/token"
 	"palmops/libs/wire"
 	"palmops/services/executor/catalog"
 )
+
+//go:embed texts.yaml
+var textsFile []byte
+
+var texts = lang.MustLoad(textsFile)
 
 // Limits.
 const (
@@ -65,7 +72,7 @@ type Order struct {
 // Refusal says why a message does not hold. It is an error of the kinds Invalid, Denied or Expired, and has a text for the user.
 type Refusal struct {
 	Reason Reason
-	// Claims are proven when Proven is set. Otherwise they hold at most ID, Corp, App and User as the message itself
+	// Claims are proven when Proven is set. Otherwise they hold at most ID, Corp, App, User and Lang as the message itself
 	// claims them: good for telling somebody that it was refused, and for nothing else.
 	Claims wire.Claims
 	Proven bool
@@ -122,11 +129,11 @@ var actionID = regexp.MustCompile(`\A[0-9A-Za-z_-]{8,64}\z`)
 
 func (g *Guard) judge(data []byte, now time.Time, question bool) (Order, error) {
 	if len(data) > MaxMessage {
-		return Order{}, refuse(Size, wire.Claims{}, fault.Invalid, "请求过大", "%d bytes, the limit is %d", len(data), MaxMessage)
+		return Order{}, refuse(Size, wire.Claims{}, fault.Invalid, "refuse.size", "%d bytes, the limit is %d", len(data), MaxMessage)
 	}
 	var msg wire.Action
 	if err := json.Unmarshal(data, &msg); err != nil {
-		return Order{}, refuse(Form, wire.Claims{}, fault.Invalid, "请求无法识别", "not an order: %w", err)
+		return Order{}, refuse(Form, wire.Claims{}, fault.Invalid, "refuse.form", "not an order: %w", err)
 	}
 	claims, issued, err := g.open(msg)
 	if err != nil {
@@ -153,15 +160,15 @@ func (g *Guard) judge(data []byte, now time.Time, question bool) (Order, error) 
 // open verifies both signatures and reads the claims.
 func (g *Guard) open(msg wire.Action) (wire.Claims, time.Time, error) {
 	if len(msg.Token) > MaxToken {
-		return wire.Claims{}, time.Time{}, refuse(Size, wire.Claims{}, fault.Invalid, "请求过大", "the token has %d bytes, the limit is %d", len(msg.Token), MaxToken)
+		return wire.Claims{}, time.Time{}, refuse(Size, wire.Claims{}, fault.Invalid, "refuse.size", "the token has %d bytes, the limit is %d", len(msg.Token), MaxToken)
 	}
 	var claims wire.Claims
 	issued, err := g.tok.Loads(msg.Token, token.AnyAge, &claims)
 	switch {
 	case errors.Is(err, token.ErrBadSignature):
-		return wire.Claims{}, time.Time{}, refuse(Signature, hearsay(msg), fault.Denied, "签名无法验证", "%w", err)
+		return wire.Claims{}, time.Time{}, refuse(Signature, hearsay(msg), fault.Denied, "refuse.signature", "%w", err)
 	case err != nil:
-		return wire.Claims{}, time.Time{}, refuse(Payload, wire.Claims{}, fault.Invalid, "请求无法识别", "%w", err)
+		return wire.Claims{}, time.Time{}, refuse(Payload, wire.Claims{}, fault.Invalid, "refuse.form", "%w", err)
 	}
 	return claims, issued, nil
 }
@@ -169,11 +176,11 @@ func (g *Guard) open(msg wire.Action) (wire.Claims, time.Time, error) {
 func (g *Guard) place(msg wire.Action, c wire.Claims, question bool) *Refusal {
 	switch {
 	case c.ID != msg.ID || !question && !actionID.MatchString(c.ID):
-		return refuse(ID, c, fault.Denied, "操作编号不符", "the message and its token differ in the action id")
+		return refuse(ID, c, fault.Denied, "refuse.id", "the message and its token differ in the action id")
 	case c.Zone != g.cat.Zone:
-		return refuse(Zone, c, fault.Denied, "请求发到了错误的区域", "the token is for zone %q", c.Zone)
+		return refuse(Zone, c, fault.Denied, "refuse.zone", "the token is for zone %q", c.Zone)
 	case c.Pool != g.cat.Pool:
-		return refuse(Pool, c, fault.Denied, "请求发到了错误的执行器", "the token is for pool %q", c.Pool)
+		return refuse(Pool, c, fault.Denied, "refuse.pool", "the token is for pool %q", c.Pool)
 	}
 	return nil
 }
@@ -185,16 +192,16 @@ func times(c wire.Claims, stamped, now time.Time, question bool) *Refusal {
 	}
 	const centuries = int64(1) << 40 // seconds; beyond it the arithmetic of time.Unix is not to be trusted
 	if c.IssuedAt < 0 || c.Expires < 0 || c.IssuedAt > centuries || c.Expires > centuries {
-		return refuse(Lifetime, c, fault.Invalid, "有效期不正确", "issue time or expiry is out of range")
+		return refuse(Lifetime, c, fault.Invalid, "refuse.validity", "issue time or expiry is out of range")
 	}
 	issued, expires := time.Unix(c.IssuedAt, 0), time.Unix(c.Expires, 0)
 	switch {
 	case issued.After(now.Add(Leeway)) || stamped.After(now.Add(Leeway)):
-		return refuse(Early, c, fault.Expired, "请求的时间在未来，请检查服务器时钟", "issued at %s, stamped at %s", issued.UTC(), stamped.UTC())
+		return refuse(Early, c, fault.Expired, "refuse.early", "issued at %s, stamped at %s", issued.UTC(), stamped.UTC())
 	case expires.Before(issued) || expires.Sub(issued) > life:
-		return refuse(Lifetime, c, fault.Denied, "有效期过长", "valid for %s, the limit is %s", expires.Sub(issued), life)
+		return refuse(Lifetime, c, fault.Denied, "refuse.lifetime", "valid for %s, the limit is %s", expires.Sub(issued), life)
 	case now.After(expires):
-		return refuse(Expired, c, fault.Expired, "等待时间过长，已过有效期", "expired at %s", expires.UTC())
+		return refuse(Expired, c, fault.Expired, "refuse.expired", "expired at %s", expires.UTC())
 	}
 	return nil
 }
@@ -202,31 +209,33 @@ func times(c wire.Claims, stamped, now time.Time, question bool) *Refusal {
 func (g *Guard) content(o *Order, question bool) *Refusal {
 	c := o.Claims
 	if wire.ArgsHash(o.Raw) != c.ArgsHash {
-		return refuse(Digest, c, fault.Denied, "参数与签名不符", "the arguments are not the ones that were signed")
+		return refuse(Digest, c, fault.Denied, "refuse.digest", "the arguments are not the ones that were signed")
 	}
 	var known bool
 	if o.Action, known = g.cat.Action(c.Action); !known {
-		return refuse(Unknown, c, fault.Denied, "执行器不提供这个操作", "the catalog has no such action")
+		return refuse(Unknown, c, fault.Denied, "refuse.unknown", "the catalog has no such action")
 	}
 	if c.Read != question || o.Action.Read != question {
-		return refuse(Read, c, fault.Denied, "执行器不允许这样使用这个操作", "read-only: claims %t, catalog %t, question %t", c.Read, o.Action.Read, question)
+		return refuse(Read, c, fault.Denied, "refuse.read", "read-only: claims %t, catalog %t, question %t", c.Read, o.Action.Read, question)
 	}
 	var err error
 	if o.Args, err = wire.ParseArgs(o.Raw); err != nil {
-		return refuse(Args, c, fault.Invalid, "参数格式不正确", "%w", err)
+		return refuse(Args, c, fault.Invalid, "refuse.args", "%w", err)
 	}
-	if err := o.Action.Check(o.Args); err != nil {
+	if err := o.Action.Check(o.Args, lang.Of(c.Lang)); err != nil {
 		return &Refusal{Reason: Args, err: err}
 	}
 	return nil
 }
 
-func refuse(reason Reason, c wire.Claims, kind fault.Kind, text, format string, args ...any) *Refusal {
-	next := "请联系管理员。"
+// refuse makes a refusal; key is the sentence that says why, in the language of the claims.
+func refuse(reason Reason, c wire.Claims, kind fault.Kind, key, format string, args ...any) *Refusal {
+	t := lang.Of(c.Lang)
+	text := texts.Say(t, "refuse.nothing", texts.Say(t, key))
 	if reason == Expired {
-		next = "需要的话请重新发起。"
+		text = texts.Say(t, "refuse.again", texts.Say(t, key))
 	}
-	return &Refusal{Reason: reason, Claims: c, err: fault.WithText(fault.New(kind, format, args...), text+"，没有执行任何操作。"+next)}
+	return &Refusal{Reason: reason, Claims: c, err: fault.WithText(fault.New(kind, format, args...), text)}
 }
 
 // hearsay reads who a message says it is from, with no proof at all.
@@ -250,5 +259,5 @@ func hearsay(msg wire.Action) wire.Claims {
 	if err := json.Unmarshal(text, &c); err != nil || c.ID != msg.ID || !actionID.MatchString(c.ID) || c.Corp == "" || c.User == "" {
 		return wire.Claims{}
 	}
-	return wire.Claims{ID: c.ID, Corp: c.Corp, App: c.App, User: c.User}
+	return wire.Claims{ID: c.ID, Corp: c.Corp, App: c.App, User: c.User, Lang: c.Lang}
 }

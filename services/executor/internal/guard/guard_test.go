@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"palmops/libs/fault"
+	"palmops/libs/lang/langtest"
 	"palmops/libs/token"
 	"palmops/libs/wire"
 	"palmops/services/executor/catalog"
@@ -118,6 +119,56 @@ func TestAGoodOrder(t *testing.T) {
 	for _, at := range []time.Time{now.Add(2 * time.Minute), now.Add(-Leeway)} {
 		if _, err := b.guard.Order(encode(t, b.order(b.claims(), args())), at); err != nil {
 			t.Errorf("at %s: %v", at, err)
+		}
+	}
+}
+
+// TestCancelNeedsNoEntry: the built-in action is an order like any other, and never a question.
+func TestCancelNeedsNoEntry(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	c := b.claims()
+	c.Action = wire.ActionCancel
+	target := wire.DeriveID("target")
+	o, err := b.guard.Order(encode(t, b.order(c, map[string]any{"id": target})), now)
+	if err != nil || o.Action.Kind != catalog.KindBuiltIn || o.Args["id"] != target {
+		t.Errorf("%+v, %v", o, err)
+	}
+	c.Read, c.Expires = true, now.Add(10*time.Second).Unix()
+	var no *Refusal
+	if _, err := b.guard.Question(encode(t, b.order(c, map[string]any{"id": target})), now); !errors.As(err, &no) || no.Reason != Read {
+		t.Errorf("as a question: %v", err)
+	}
+	c.Read = false
+	if _, err := b.guard.Order(encode(t, b.order(c, map[string]any{"id": "lock.local.x"})), now); !errors.As(err, &no) || no.Reason != Args {
+		t.Errorf("an id that is a lock: %v", err)
+	}
+}
+
+// TestLanguages: a refusal is in the language of the person, also when only the message itself says which one that is.
+func TestLanguages(t *testing.T) {
+	t.Parallel()
+	langtest.Check(t, texts, ".")
+	b := newBench(t)
+	foreign, err := token.NewKeySet("local", rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for tag, want := range map[string]string{"": "没有执行任何操作", "zh": "没有执行任何操作", "en": "Nothing was done"} {
+		c := b.claims()
+		c.Lang = tag
+		late := c
+		late.IssuedAt, late.Expires = now.Unix()-200, now.Unix()-100
+		tooMany := args()
+		tooMany["replicas"] = 21
+		forged := b.order(c, args())
+		forged.Token = b.sign(c, foreign)
+		for name, a := range map[string]wire.Action{"expired": b.order(late, args()), "range": b.order(c, tooMany), "forged": forged} {
+			_, err := b.guard.Order(encode(t, a), now)
+			var no *Refusal
+			if !errors.As(err, &no) || !strings.Contains(fault.Safe(err), want) || no.Claims.Lang != tag {
+				t.Errorf("%s in %q: %v: %s", name, tag, err, fault.Safe(err))
+			}
 		}
 	}
 }

@@ -13,21 +13,23 @@ import (
 	"errors"
 	"time"
 
+	"palmops/libs/lang"
 	"palmops/libs/wire"
 	"palmops/services/executor/catalog"
 )
 
 // Kind is one kind of actions. Implementations are safe for concurrent use and end with the context.
 type Kind interface {
-	// Answer reads what a read-only action asks for.
-	Answer(ctx context.Context, a catalog.Action, args map[string]any) (wire.Answer, error)
-	// Target names what an action changes; two actions with one target are never at work at the same time.
-	Target(a catalog.Action, args map[string]any) string
+	// Answer reads what a read-only action asks for. A remote node (catalog.Verb.Node) answers with a View.
+	Answer(ctx context.Context, q Query) (wire.Answer, error)
+	// Target names what an action changes; two actions with one target are never at work at the same time. "" is for an
+	// action that changes nothing others could change: it waits for nobody.
+	Target(q Query) string
 	// Prepare reads what Apply and Probe need, at most 4 KiB of JSON, and refuses what cannot be done. The error's kind and safe
 	// text go to the user; the text says that nothing was done.
 	Prepare(ctx context.Context, w Work) (before json.RawMessage, err error)
-	// Apply acts. The context ends at the action's timeout or when the work must stop (context.Cause: ErrLost, ErrStopping);
-	// the result is then what is known to be true.
+	// Apply acts. The context ends at the action's timeout or when the work must stop (context.Cause: ErrLost, ErrStopping,
+	// ErrCanceled); the result is then what is known to be true.
 	Apply(ctx context.Context, w Work, before json.RawMessage, hand Hand) Result
 	// Probe says what became of an Apply whose owner died: succeeded, failed when it surely did not and will not take effect, else unknown.
 	Probe(ctx context.Context, w Work, before json.RawMessage) Result
@@ -41,6 +43,14 @@ type Work struct {
 	Action  catalog.Action
 	Args    map[string]any
 	Timeout time.Duration // of Apply, for texts
+	Lang    lang.Tag      // of every text that the kind makes for the user
+}
+
+// Query is one question as a kind sees it; the arguments have been held against the catalog.
+type Query struct {
+	Action catalog.Action
+	Args   map[string]any
+	Lang   lang.Tag
 }
 
 // Hand is the executor's side of a running action.
@@ -53,16 +63,20 @@ type Hand interface {
 }
 
 // Result is how an action ended: one of wire's states and a text for the user, which says what happened, what did not, and
-// what to do next.
+// what to do next. Output is what it printed, in lines; it may be long.
 type Result struct {
-	State string
-	Text  string
+	State  string
+	Text   string
+	Output string
 }
 
 // Causes of an early end of Apply's context.
 var (
 	ErrLost     = errors.New("the action has another owner now")
 	ErrStopping = errors.New("the executor stops")
+	// ErrCanceled asks for an end at the next safe point. The result is Canceled, and says what has been done by then; a
+	// kind that is done already may as well say so.
+	ErrCanceled = errors.New("a person cancelled the action")
 )
 
 // Ended reports a successful end.
@@ -70,6 +84,9 @@ func Ended(text string) Result { return Result{State: wire.StateSucceeded, Text:
 
 // Failed reports that surely nothing was done.
 func Failed(text string) Result { return Result{State: wire.StateFailed, Text: text} }
+
+// Canceled reports that the work stopped because a person wanted that. The text says what had been done by then.
+func Canceled(text string) Result { return Result{State: wire.StateCanceled, Text: text} }
 
 // TimedOut reports that the effect took place, but not all of what was waited for.
 func TimedOut(text string) Result { return Result{State: wire.StateTimeout, Text: text} }

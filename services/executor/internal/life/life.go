@@ -8,6 +8,9 @@
 //	    ▼                  │ Refused                        ▼
 //	rejected | expired     └────────► failed              running (new owner) ── Probed ──► succeeded | failed | unknown
 //
+// A person may take an action back. Before it began, Canceled ends it, whoever writes that, also before the order itself has
+// come (see Void). Once it is running only its owner can end it: the work is told to stop, and Ended says canceled.
+//
 // The rules that make it safe are about order, and the shell (package runner) keeps them: a step's record is written by
 // compare-and-set before its Next is begun; losing the compare-and-set ends the work; the message is acknowledged last.
 // So the record says claimed only while nothing has been done, and an action that may have been begun is never begun again:
@@ -57,9 +60,10 @@ type Delivered struct {
 	Refused *Refused
 	// Alive says that the record's owner gave a sign of life within its lease, by the observer's own clock. A record
 	// without an owner is never alive.
-	Alive bool
-	Self  string // this executor's instance
-	Now   int64  // Unix milliseconds, as everywhere below
+	Alive   bool
+	Self    string // this executor's instance
+	GivenUp string // what the user is told when there were too many attempts
+	Now     int64  // Unix milliseconds, as everywhere below
 }
 
 // Refused is a verdict of the guard: the state it leads to (rejected, expired) and a text for the user.
@@ -81,13 +85,25 @@ type Declined struct {
 	Now   int64
 }
 
+// Canceled says that a person takes back what has not begun.
+type Canceled struct {
+	// By holds the id of the action and the person who takes it back, with the zone and pool they sent that to: what a
+	// record needs when there is none yet.
+	By   wire.Record
+	Self string // who writes it; a former owner finds out by that, and does nothing more
+	Text string
+	Now  int64
+}
+
 // Beat says that the owner is alive; Step is the newest line of progress.
 type Beat struct{ Step string }
 
-// Ended says that the kind is done. State is succeeded, failed, timeout, canceled or unknown.
+// Ended says that the kind is done. State is succeeded, failed, timeout, canceled or unknown; Step is the last line of
+// progress.
 type Ended struct {
 	State string
 	Text  string
+	Step  string
 	Now   int64
 }
 
@@ -104,6 +120,7 @@ type Stopping struct{}
 func (Delivered) event() {}
 func (Prepared) event()  {}
 func (Declined) event()  {}
+func (Canceled) event()  {}
 func (Beat) event()      {}
 func (Ended) event()     {}
 func (Probed) event()    {}
@@ -124,6 +141,8 @@ func On(rec *wire.Record, ev Event) Step {
 			return Step{Next: Carry}
 		}
 		return move(rec, wire.StateClaimed, Tell, end(e.State, e.Text, e.Now))
+	case Canceled:
+		return canceled(rec, e)
 	case Beat:
 		if rec == nil || rec.State != wire.StateClaimed && rec.State != wire.StateRunning {
 			return Step{Next: Carry}
@@ -136,7 +155,12 @@ func On(rec *wire.Record, ev Event) Step {
 	case Ended:
 		switch e.State {
 		case wire.StateSucceeded, wire.StateFailed, wire.StateTimeout, wire.StateCanceled, wire.StateUnknown:
-			return move(rec, wire.StateRunning, Tell, end(e.State, e.Text, e.Now))
+			return move(rec, wire.StateRunning, Tell, func(r *wire.Record) {
+				if e.Step != "" {
+					r.Step = e.Step
+				}
+				end(e.State, e.Text, e.Now)(r)
+			})
 		}
 	case Probed:
 		switch e.State {
@@ -153,15 +177,16 @@ func delivered(rec *wire.Record, e Delivered) Step {
 	if e.Born.ID == "" {
 		return Step{Next: Discard} // nothing is proven, not even whose action this is
 	}
-	if rec == nil {
+	switch {
+	case rec == nil:
+		return create(rec, e)
+	case Void(rec) && samePerson(rec, &e.Born):
 		born := e.Born
-		born.V, born.Created, born.Attempt, born.Beat = wire.Version, e.Now, 1, 1
-		if e.Refused != nil {
-			end(e.Refused.State, e.Refused.Text, e.Now)(&born)
-			return Step{Write: &born, Create: true, Next: Tell}
-		}
-		born.State, born.Owner = wire.StateClaimed, e.Self
-		return Step{Write: &born, Create: true, Next: Prepare}
+		born.V, born.Created, born.Beat, born.Owner = wire.Version, e.Now, rec.Beat+1, rec.Owner
+		end(rec.State, rec.Summary, rec.Ended)(&born)
+		return Step{Write: &born, Next: Tell}
+	case Void(rec):
+		return create(rec, e)
 	}
 	if rec.ID != e.Born.ID || rec.ArgsHash != e.Born.ArgsHash || rec.Action != e.Born.Action {
 		return Step{Next: Discard} // the id is used up by another order
@@ -175,7 +200,7 @@ func delivered(rec *wire.Record, e Delivered) Step {
 	case rec.State == wire.StateClaimed && e.Refused != nil:
 		return move(rec, wire.StateClaimed, Tell, end(e.Refused.State, e.Refused.Text, e.Now))
 	case rec.State == wire.StateClaimed && rec.Attempt >= MaxAttempts:
-		return move(rec, wire.StateClaimed, Tell, end(wire.StateFailed, "执行器多次中断，没有执行任何操作。请联系管理员后重新发起。", e.Now))
+		return move(rec, wire.StateClaimed, Tell, end(wire.StateFailed, e.GivenUp, e.Now))
 	case rec.State == wire.StateClaimed:
 		return move(rec, wire.StateClaimed, Prepare, own(e.Self))
 	case rec.State == wire.StateRunning:
@@ -184,6 +209,59 @@ func delivered(rec *wire.Record, e Delivered) Step {
 		return move(rec, wire.StateRunning, Probe, own(e.Self))
 	}
 	return Step{Next: Discard}
+}
+
+// create makes the record of an order that is seen for the first time, over nothing or over somebody else's void one.
+func create(rec *wire.Record, e Delivered) Step {
+	born := e.Born
+	born.V, born.Created, born.Attempt, born.Beat = wire.Version, e.Now, 1, 1
+	if rec != nil {
+		born.Beat = rec.Beat + 1
+	}
+	if e.Refused != nil {
+		end(e.Refused.State, e.Refused.Text, e.Now)(&born)
+		return Step{Write: &born, Create: rec == nil, Next: Tell}
+	}
+	born.State, born.Owner = wire.StateClaimed, e.Self
+	return Step{Write: &born, Create: rec == nil, Next: Prepare}
+}
+
+// Void reports whether a record only says that the order is not wanted any more should it still come: somebody cancelled it
+// before any executor had seen it. Who that was counts. An id is no secret and proves nothing, so a void record speaks for
+// the person in it alone: their order ends as canceled, anybody else's is carried out as if the record were not there.
+func Void(rec *wire.Record) bool {
+	return rec != nil && rec.State == wire.StateCanceled && rec.Action == ""
+}
+
+func samePerson(a, b *wire.Record) bool {
+	return a.Corp == b.Corp && a.App == b.App && a.User == b.User
+}
+
+// Same reports whether two records belong to one person, and were sent to one zone and pool.
+func Same(a, b *wire.Record) bool { return samePerson(a, b) && a.Zone == b.Zone && a.Pool == b.Pool }
+
+func canceled(rec *wire.Record, e Canceled) Step {
+	switch {
+	case rec == nil || Void(rec) && !samePerson(rec, &e.By):
+		b := e.By
+		void := wire.Record{
+			V: wire.Version, ID: b.ID, Corp: b.Corp, App: b.App, User: b.User, Zone: b.Zone, Pool: b.Pool, Lang: b.Lang,
+			Owner: e.Self, Created: e.Now, Beat: 1,
+		}
+		if rec != nil {
+			void.Beat = rec.Beat + 1
+		}
+		end(wire.StateCanceled, e.Text, e.Now)(&void)
+		return Step{Write: &void, Create: rec == nil, Next: Tell}
+	case rec.ID != e.By.ID || !Same(rec, &e.By):
+		return Step{Next: Carry}
+	case wire.Final(rec.State):
+		return Step{Next: Tell}
+	}
+	return move(rec, wire.StateClaimed, Tell, func(r *wire.Record) {
+		own(e.Self)(r)
+		end(wire.StateCanceled, e.Text, e.Now)(r)
+	})
 }
 
 // move is a step out of one state; in any other the event comes too late and changes nothing.

@@ -33,7 +33,7 @@ func TestDeliveries(t *testing.T) {
 		"claimed, dead":          {rec(wire.StateClaimed, "y", 1), Delivered{Born: born, Self: "x"}, Prepare, wire.StateClaimed, "x"},
 		"claimed, given back":    {rec(wire.StateClaimed, "", 1), Delivered{Born: born, Self: "x", Alive: true}, Prepare, wire.StateClaimed, "x"},
 		"claimed, dead, expired": {rec(wire.StateClaimed, "y", 1), Delivered{Born: born, Self: "x", Refused: expired}, Tell, wire.StateExpired, "y"},
-		"claimed too often":      {rec(wire.StateClaimed, "y", MaxAttempts), Delivered{Born: born, Self: "x"}, Tell, wire.StateFailed, "y"},
+		"claimed too often":      {rec(wire.StateClaimed, "y", MaxAttempts), Delivered{Born: born, Self: "x", GivenUp: "given up"}, Tell, wire.StateFailed, "y"},
 		"running, alive":         {rec(wire.StateRunning, "y", 1), Delivered{Born: born, Self: "x", Alive: true}, Wait, "", ""},
 		"running, dead":          {rec(wire.StateRunning, "y", 1), Delivered{Born: born, Self: "x"}, Probe, wire.StateRunning, "x"},
 		"running, dead, expired": {rec(wire.StateRunning, "y", 1), Delivered{Born: born, Self: "x", Refused: expired}, Probe, wire.StateRunning, "x"},
@@ -62,6 +62,68 @@ func TestDeliveries(t *testing.T) {
 	}
 }
 
+func TestCancels(t *testing.T) {
+	t.Parallel()
+	mine := wire.Record{ID: "a", Corp: "c", App: "o", User: "zhang", Zone: "z", Pool: "p", Lang: "en"}
+	rec := func(state, owner string, change func(r *wire.Record)) *wire.Record {
+		r := mine
+		r.Action, r.ArgsHash, r.State, r.Owner, r.Attempt, r.Beat = "k8s.scale", "h", state, owner, 1, 7
+		if change != nil {
+			change(&r)
+		}
+		return &r
+	}
+	void := func(user string) *wire.Record {
+		by := mine
+		by.User = user
+		return On(nil, Canceled{By: by, Self: "y", Text: "taken back", Now: 5}).Write
+	}
+	if v := void("zhang"); !Void(v) || v.State != wire.StateCanceled || v.Summary != "taken back" || v.Ended != 5 || v.Owner != "y" {
+		t.Errorf("void record %+v", v)
+	}
+	for name, c := range map[string]struct {
+		rec  *wire.Record
+		next Next
+		user string // of the canceled record that is written, "" for none
+	}{
+		"nothing yet":          {nil, Tell, "zhang"},
+		"void already":         {void("zhang"), Tell, ""},
+		"void by another":      {void("li"), Tell, "zhang"},
+		"claimed":              {rec(wire.StateClaimed, "y", nil), Tell, "zhang"},
+		"given back":           {rec(wire.StateClaimed, "", nil), Tell, "zhang"},
+		"running":              {rec(wire.StateRunning, "y", nil), Carry, ""},
+		"ended":                {rec(wire.StateSucceeded, "y", nil), Tell, ""},
+		"of another person":    {rec(wire.StateClaimed, "y", func(r *wire.Record) { r.User = "li" }), Carry, ""},
+		"of another app":       {rec(wire.StateClaimed, "y", func(r *wire.Record) { r.App = "x" }), Carry, ""},
+		"of another corp":      {rec(wire.StateClaimed, "y", func(r *wire.Record) { r.Corp = "x" }), Carry, ""},
+		"sent to another pool": {rec(wire.StateClaimed, "y", func(r *wire.Record) { r.Pool = "x" }), Carry, ""},
+		"another's, ended":     {rec(wire.StateSucceeded, "y", func(r *wire.Record) { r.User = "li" }), Carry, ""},
+	} {
+		s := On(c.rec, Canceled{By: mine, Self: "x", Text: "taken back", Now: 9})
+		switch {
+		case s.Next != c.next || s.Create != (c.rec == nil):
+			t.Errorf("%s: %+v", name, s)
+		case c.user == "" && s.Write != nil:
+			t.Errorf("%s: writes %+v", name, s.Write)
+		case c.user != "" && (s.Write == nil || s.Write.State != wire.StateCanceled || s.Write.User != c.user || s.Write.Owner != "x" || s.Write.Summary != "taken back" || s.Write.Lang != "en"):
+			t.Errorf("%s: writes %+v", name, s.Write)
+		}
+	}
+	// The order that comes after its cancellation, and one of another person under the same id.
+	born := *rec("", "", nil)
+	for user, want := range map[string]string{"zhang": wire.StateCanceled, "li": wire.StateClaimed} {
+		b := born
+		b.User = user
+		s := On(void("zhang"), Delivered{Born: b, Self: "x", Now: 9})
+		if s.Write == nil || s.Write.State != want || s.Write.User != user || s.Write.Action != "k8s.scale" || s.Create || Void(s.Write) {
+			t.Errorf("%s: %+v, %+v", user, s, s.Write)
+		}
+		if want == wire.StateCanceled && (s.Next != Tell || s.Write.Summary != "taken back") {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
 // TestAnyEvent: whatever comes in whatever state, the record that was given is not changed, an ended one is never written, running
 // is reached from claimed only, and heartbeats and attempts only grow.
 func TestAnyEvent(t *testing.T) {
@@ -75,7 +137,7 @@ func TestAnyEvent(t *testing.T) {
 		var rec *wire.Record
 		if rapid.Bool().Draw(t, "exists") {
 			rec = &wire.Record{
-				ID: "a", Action: "k", ArgsHash: "h", State: state.Draw(t, "state"), Owner: rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "owner"),
+				ID: "a", Action: rapid.SampledFrom([]string{"k", "k", "k", ""}).Draw(t, "action"), ArgsHash: "h", State: state.Draw(t, "state"), Owner: rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "owner"),
 				Attempt: rapid.IntRange(0, 9).Draw(t, "attempt"), Beat: rapid.Int64Range(0, 99).Draw(t, "beat"),
 			}
 		}
@@ -86,6 +148,7 @@ func TestAnyEvent(t *testing.T) {
 			Delivered{},
 			Prepared{},
 			Declined{State: to},
+			Canceled{By: wire.Record{ID: "a"}, Self: "z"},
 			Beat{Step: "s"},
 			Ended{State: to},
 			Probed{State: to},
@@ -107,6 +170,9 @@ func TestAnyEvent(t *testing.T) {
 				t.Fatal("a write over nothing that is no creation")
 			}
 			return
+		}
+		if Void(rec) && wire.Final(rec.State) && !s.Create && s.Write.Beat > rec.Beat {
+			return // its order has come
 		}
 		if s.Create || wire.Final(rec.State) {
 			t.Fatalf("%s: writes %+v", rec.State, s)

@@ -27,6 +27,7 @@ type hold struct {
 	cancel context.CancelCauseFunc // of the work
 	id     string
 	since  time.Time
+	looks  bool // the work is a probe, which is not cancelled: it ends soon, and tells
 
 	mu      sync.Mutex
 	rec     *wire.Record
@@ -36,6 +37,8 @@ type hold struct {
 	line    string // newest progress
 	sent    string // what the user saw last
 	sentAt  time.Time
+
+	output string // for the result; set once, by the worker
 }
 
 var _ kind.Hand = (*hold)(nil)
@@ -131,6 +134,13 @@ func (h *hold) Progress(line string) {
 	h.line = line
 }
 
+// newest is the newest line of progress.
+func (h *hold) newest() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.line
+}
+
 // beat keeps the record alive until ctx ends, and publishes progress.
 func (h *hold) beat(ctx context.Context) {
 	t := time.NewTicker(h.r.o.Timing.Beat)
@@ -141,10 +151,7 @@ func (h *hold) beat(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		h.mu.Lock()
-		line := h.line
-		h.mu.Unlock()
-		if _, err := h.on(ctx, life.Beat{Step: line}); err != nil {
+		if _, err := h.on(ctx, life.Beat{Step: h.newest()}); err != nil {
 			if errors.Is(err, kind.ErrLost) {
 				return
 			}

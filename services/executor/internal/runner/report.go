@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"palmops/libs/bus"
+	"palmops/libs/fault"
+	"palmops/libs/lang"
 	"palmops/libs/wire"
 	"palmops/services/executor/internal/guard"
 	"palmops/services/executor/internal/kind"
@@ -88,7 +90,7 @@ func (r *Runner) evidence(rec *wire.Record, result kind.Result) {
 func (r *Runner) event(rec *wire.Record, rev uint64) wire.Event {
 	return wire.Event{
 		V: wire.Version, ID: rec.ID, Corp: rec.Corp, App: rec.App, User: rec.User, Action: rec.Action, Title: rec.Title,
-		State: rec.State, Rev: rev, Text: rec.Summary, Executor: r.o.Self, At: r.o.Now().UnixMilli(),
+		State: rec.State, Rev: rev, Text: rec.Summary, Executor: r.o.Self, At: r.o.Now().UnixMilli(), Lang: rec.Lang,
 	}
 }
 
@@ -98,11 +100,21 @@ func (r *Runner) publish(ctx context.Context, ev wire.Event) error {
 	return err
 }
 
-// tell publishes the final state of an action. Only then may its message be acknowledged.
-func (r *Runner) tell(ctx context.Context, rec *wire.Record, rev uint64) error {
+// tell publishes the final state of an action, with what it printed. Only then may its message be acknowledged. It tries
+// for some seconds: the output is nowhere else, and a second telling will have to do without it.
+func (r *Runner) tell(ctx context.Context, rec *wire.Record, rev uint64, output string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return r.publish(ctx, r.event(rec, rev))
+	ev := r.event(rec, rev)
+	ev.Output = output
+	wait := 100 * time.Millisecond
+	for {
+		err := r.publish(ctx, ev)
+		if err == nil || fault.Is(err, fault.Invalid) || pause(ctx, wait) != nil {
+			return err
+		}
+		wait = min(2*wait, 2*time.Second)
+	}
 }
 
 // tellUnproven tells whoever a refused message names that it was refused, so that wrong keys do not leave a person waiting. The
@@ -118,6 +130,6 @@ func (r *Runner) tellUnproven(ctx context.Context, no *guard.Refusal) {
 	// When it fails the audit line remains, and dialog tells of orders that nobody took.
 	_ = r.publish(ctx, wire.Event{
 		V: wire.Version, ID: c.ID, Corp: c.Corp, App: c.App, User: c.User, State: wire.StateRejected,
-		Text: "签名无法验证，没有执行任何操作。请联系管理员核对密钥。", Executor: r.o.Self, At: r.o.Now().UnixMilli(),
+		Text: texts.Say(lang.Of(c.Lang), "begin.unproven"), Executor: r.o.Self, At: r.o.Now().UnixMilli(), Lang: c.Lang,
 	})
 }

@@ -36,6 +36,7 @@ type Timing struct {
 	Lock    time.Duration // how long an action waits for another one on the same target
 	Prepare time.Duration // how long a kind may take to read before its first effect
 	Probe   time.Duration // how long a kind may take to look
+	Ask     time.Duration // how long the owner of an action is waited for when it is to be cancelled
 }
 
 // DefaultTiming makes a dead owner known to the user within 30 s: 8 s until the message comes back, 12 s of standing still,
@@ -44,6 +45,7 @@ func DefaultTiming() Timing {
 	return Timing{
 		Lease: 8 * time.Second, Skew: 4 * time.Second, Beat: 2500 * time.Millisecond, AckWait: 8 * time.Second,
 		Stop: 20 * time.Second, Lock: 10 * time.Second, Prepare: 10 * time.Second, Probe: 8 * time.Second,
+		Ask: 5 * time.Second,
 	}
 }
 
@@ -94,6 +96,7 @@ type Runner struct {
 
 	mu      sync.Mutex
 	working map[string]bool
+	held    map[string]*hold // actions in this executor's hands
 }
 
 // New makes a runner. Streams and buckets must have been declared. Errors: Transient when the bucket cannot be reached.
@@ -104,7 +107,7 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 	}
 	r := &Runner{
 		o: o, store: store{kv: kv}, observer: life.NewObserver(o.Timing.Lease + o.Timing.Skew),
-		metrics: newMetrics(o.Metrics), slots: make(chan struct{}, o.Workers), working: map[string]bool{},
+		metrics: newMetrics(o.Metrics), slots: make(chan struct{}, o.Workers), working: map[string]bool{}, held: map[string]*hold{},
 	}
 	r.locks = locks{store: r.store, zone: o.Catalog.Zone, observer: r.observer, retry: min(o.Timing.Beat, time.Second) / 2}
 	r.stopping, r.stop = context.WithCancel(context.Background())
@@ -136,6 +139,11 @@ func (r *Runner) Run(ctx context.Context) error {
 	sweep.Go(func() { (&sweeper{r: r, seen: map[string]uint64{}}).run(sctx) })
 	defer sweep.Wait()
 	defer still()
+	quiet, err := r.listen()
+	if err != nil {
+		return err
+	}
+	defer quiet()
 	c := r.o.Catalog
 	return r.o.Bus.Consume(ctx, bus.Consumer{
 		Stream: wire.StreamAct, Durable: Durable(c.Zone, c.Pool), Filter: wire.ActPool(c.Zone, c.Pool),
@@ -181,16 +189,17 @@ func (r *Runner) deliver(ctx context.Context, born wire.Record, no *guard.Refusa
 	if err != nil {
 		return false, err
 	}
-	ev := life.Delivered{Born: born, Self: r.o.Self, Now: r.o.Now().UnixMilli()}
+	t := langOf(&born)
+	ev := life.Delivered{Born: born, Self: r.o.Self, GivenUp: texts.Say(t, "begin.given_up"), Now: r.o.Now().UnixMilli()}
 	if no != nil {
-		ev.Refused = &life.Refused{State: no.State(), Text: fault.Safe(no)}
+		ev.Refused = &life.Refused{State: no.State(), Text: fault.SafeIn(no, t)}
 	}
 	var rest time.Duration
 	if rec != nil && rec.Owner != r.o.Self { // a record of its own that it does not work on has no owner
 		ev.Alive, rest = r.observer.See(rec.ID, rev, time.Now())
 	}
 	step := life.On(rec, ev)
-	if step.Next == life.Prepare {
+	if step.Next == life.Prepare && born.Action != wire.ActionCancel { // which is quick, and may be what frees a worker
 		release, ok := r.slot()
 		if !ok {
 			return false, bus.Later(time.Second, errors.New("all workers are busy"))
@@ -215,7 +224,7 @@ func (r *Runner) deliver(ctx context.Context, born wire.Record, no *guard.Refusa
 		return false, r.probe(ctx, rec, rev)
 	case life.Tell:
 		r.observer.Forget(rec.ID)
-		return false, r.tell(ctx, rec, rev)
+		return false, r.tell(ctx, rec, rev, "")
 	case life.Wait:
 		return r.watch(ctx, rec.ID, rev, rest)
 	}
@@ -260,7 +269,7 @@ func bornOf(o guard.Order, no *guard.Refusal) wire.Record {
 	}
 	return wire.Record{
 		V: wire.Version, ID: c.ID, Corp: c.Corp, App: c.App, User: c.User, Zone: c.Zone, Pool: c.Pool, Action: c.Action, Title: c.Title,
-		Args: args, ArgsHash: c.ArgsHash, IssuedAt: c.IssuedAt, Expires: c.Expires,
+		Args: args, ArgsHash: c.ArgsHash, IssuedAt: c.IssuedAt, Expires: c.Expires, Lang: c.Lang,
 	}
 }
 

@@ -77,15 +77,15 @@ type book struct {
 	applied int
 }
 
-func (b *book) Answer(context.Context, catalog.Action, map[string]any) (wire.Answer, error) {
+func (b *book) Answer(context.Context, kind.Query) (wire.Answer, error) {
 	return wire.Answer{Items: []wire.Item{{Value: "shop"}}}, nil
 }
 
-func (b *book) Target(_ catalog.Action, args map[string]any) string {
+func (b *book) Target(q kind.Query) string {
 	if b.target != "" {
 		return b.target
 	}
-	return fmt.Sprint("book/", args["namespace"], "/", args["deployment"])
+	return fmt.Sprint("book/", q.Args["namespace"], "/", q.Args["deployment"])
 }
 
 func (b *book) Prepare(ctx context.Context, _ kind.Work) (json.RawMessage, error) {

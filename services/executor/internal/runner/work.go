@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -21,7 +20,7 @@ func (r *Runner) work(ctx context.Context, rec *wire.Record, rev uint64) error {
 	}
 	r.metrics.running.Inc()
 	defer r.metrics.running.Dec()
-	h, wctx, done := r.take(ctx, rec, rev)
+	h, wctx, done := r.take(ctx, rec, rev, false)
 	defer done()
 	next, err := r.begin(ctx, wctx, h)
 	if next == life.Apply {
@@ -30,7 +29,8 @@ func (r *Runner) work(ctx context.Context, rec *wire.Record, rev uint64) error {
 		actx, cancel := context.WithTimeout(wctx, w.Timeout)
 		result := k.Apply(actx, w, now.Before, h)
 		cancel()
-		next, err = h.insist(ctx, life.Ended{State: result.State, Text: result.Text, Now: r.o.Now().UnixMilli()})
+		next, err = h.insist(ctx, life.Ended{State: result.State, Text: result.Text, Step: h.newest(), Now: r.o.Now().UnixMilli()})
+		h.output = cutOutput(langOf(rec), result.Output)
 		if errors.Is(err, kind.ErrLost) {
 			r.evidence(now, result)
 		}
@@ -52,19 +52,21 @@ func (r *Runner) finish(ctx context.Context, h *hold, next life.Next, err error)
 	}
 	rec, rev := h.state()
 	r.observer.Forget(rec.ID)
-	return r.tell(ctx, rec, rev)
+	return r.tell(ctx, rec, rev, h.output)
 }
 
 // take starts the heartbeat of an action that this executor owns now. The context for the work ends when the action is
 // lost or has to halt; done ends the heartbeat and must be called last.
-func (r *Runner) take(ctx context.Context, rec *wire.Record, rev uint64) (h *hold, wctx context.Context, done func()) {
+func (r *Runner) take(ctx context.Context, rec *wire.Record, rev uint64, looks bool) (h *hold, wctx context.Context, done func()) {
 	wctx, cancel := context.WithCancelCause(ctx)
 	unhook := context.AfterFunc(r.halt, func() { cancel(kind.ErrStopping) })
-	h = &hold{r: r, id: rec.ID, cancel: cancel, since: time.Now(), rec: rec, rev: rev, written: time.Now()}
+	h = &hold{r: r, id: rec.ID, cancel: cancel, since: time.Now(), looks: looks, rec: rec, rev: rev, written: time.Now()}
+	r.hold(h)
 	bctx, quiet := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { h.beat(bctx) })
 	return h, wctx, func() {
+		r.let(h)
 		quiet()
 		wg.Wait()
 		unhook()
@@ -76,72 +78,69 @@ func (r *Runner) take(ctx context.Context, rec *wire.Record, rev uint64) (h *hol
 // declined), or Release (the executor stops).
 func (r *Runner) begin(ctx, wctx context.Context, h *hold) (life.Next, error) {
 	rec, _ := h.state()
-	decline := func(text string) (life.Next, error) {
-		return h.insist(ctx, life.Declined{State: wire.StateFailed, Text: text, Now: r.o.Now().UnixMilli()})
+	t := langOf(rec)
+	decline := func(state, text string) (life.Next, error) {
+		return h.insist(ctx, life.Declined{State: state, Text: text, Now: r.o.Now().UnixMilli()})
 	}
 	w, k, err := r.workOf(rec)
 	if err != nil {
-		return decline(fault.Safe(err))
+		return decline(wire.StateFailed, fault.SafeIn(err, t))
 	}
 	// What has not begun ends as soon as the executor stops.
 	bctx, cancel := context.WithCancelCause(wctx)
 	defer cancel(nil)
 	defer context.AfterFunc(r.stopping, func() { cancel(kind.ErrStopping) })()
-	target := k.Target(w.Action, w.Args)
-	lctx, lcancel := context.WithTimeout(bctx, r.o.Timing.Lock)
-	holder, err := r.locks.take(lctx, target, rec.ID)
-	lcancel()
-	if err == nil {
-		pctx, pcancel := context.WithTimeout(bctx, r.o.Timing.Prepare)
-		var before []byte
-		before, err = k.Prepare(pctx, w)
-		pcancel()
-		if err == nil {
-			return r.run(ctx, h, before)
-		}
-	}
+	holder, before, err := r.ready(bctx, k, w)
+	canceled := errors.Is(context.Cause(wctx), kind.ErrCanceled)
 	switch {
+	case canceled:
+		return decline(wire.StateCanceled, texts.Say(t, "begin.canceled"))
+	case err == nil && r.o.Now().After(time.Unix(rec.Expires, 0)):
+		return decline(wire.StateExpired, texts.Say(t, "begin.expired"))
+	case err == nil:
+		return h.on(ctx, life.Prepared{Before: before, Now: r.o.Now().UnixMilli()})
 	case errors.Is(context.Cause(wctx), kind.ErrLost):
 		return "", kind.ErrLost
 	case r.stopping.Err() != nil:
 		return h.insist(ctx, life.Stopping{})
 	case holder != "":
-		return decline(fmt.Sprintf("目标正被另一个操作 #%s 处理，没有执行任何操作。请等它结束后再重新发起。", wire.ShortID(holder)))
+		return decline(wire.StateFailed, texts.Say(t, "begin.busy", wire.ShortID(holder)))
+	case fault.Is(err, fault.Internal):
+		return decline(wire.StateFailed, texts.Say(t, "begin.internal")) // the kind's own sentence would leave open whether something was done
 	}
-	return decline(unbegun(err))
+	return decline(wire.StateFailed, fault.SafeIn(err, t))
 }
 
-// run writes that the action is running, unless it has waited past its expiry.
-func (r *Runner) run(ctx context.Context, h *hold, before []byte) (life.Next, error) {
-	rec, _ := h.state()
-	now := r.o.Now()
-	if now.After(time.Unix(rec.Expires, 0)) {
-		return h.insist(ctx, life.Declined{State: wire.StateExpired, Text: "等待时间过长，已过有效期，没有执行任何操作。需要的话请重新发起。", Now: now.UnixMilli()})
+// ready locks the target and lets the kind prepare. With an error holder is the action that has the lock, if that is the reason.
+func (r *Runner) ready(ctx context.Context, k kind.Kind, w kind.Work) (holder string, before []byte, err error) {
+	if target := k.Target(kind.Query{Action: w.Action, Args: w.Args, Lang: w.Lang}); target != "" {
+		lctx, cancel := context.WithTimeout(ctx, r.o.Timing.Lock)
+		holder, err = r.locks.take(lctx, target, w.ID)
+		cancel()
+		if err != nil {
+			return holder, nil, err
+		}
 	}
-	return h.on(ctx, life.Prepared{Before: before, Now: now.UnixMilli()})
-}
-
-// unbegun is the text for a failure before the first effect, which must not leave open whether something was done.
-func unbegun(err error) string {
-	if fault.Is(err, fault.Internal) {
-		return "执行器内部错误，没有执行任何操作。请联系管理员。"
-	}
-	return fault.Safe(err)
+	pctx, cancel := context.WithTimeout(ctx, r.o.Timing.Prepare)
+	defer cancel()
+	before, err = k.Prepare(pctx, w)
+	return "", before, err
 }
 
 // probe looks what became of an action whose owner is gone.
 func (r *Runner) probe(ctx context.Context, rec *wire.Record, rev uint64) error {
-	h, wctx, done := r.take(ctx, rec, rev)
+	h, wctx, done := r.take(ctx, rec, rev, true)
 	defer done()
-	result := kind.Unsure("执行器的操作清单里已没有这个操作，无法核对结果。请先查看目标状态，不要直接重试。")
+	t := langOf(rec)
+	result := kind.Unsure(texts.Say(t, "probe.no_action"))
 	if w, k, err := r.workOf(rec); err == nil {
 		pctx, cancel := context.WithTimeout(wctx, r.o.Timing.Probe)
 		result = k.Probe(pctx, w, rec.Before)
 		cancel()
 	}
-	text := "执行过程中执行器中断。" + result.Text
+	text := texts.Say(t, "probe.known", result.Text)
 	if result.State == wire.StateUnknown {
-		text = "执行过程中执行器中断，结果未知：" + result.Text
+		text = texts.Say(t, "probe.unknown", result.Text)
 	}
 	next, err := h.insist(ctx, life.Probed{State: result.State, Text: text, Now: r.o.Now().UnixMilli()})
 	return r.finish(ctx, h, next, err)
@@ -158,8 +157,11 @@ func (r *Runner) workOf(rec *wire.Record) (kind.Work, kind.Kind, error) {
 		return kind.Work{}, nil, fault.Wrap(fault.Invalid, err, "arguments of the record")
 	}
 	k, ok := r.o.Kinds[a.Kind]
+	if rec.Action == wire.ActionCancel {
+		k, ok = &canceling{r: r, by: rec}, true
+	}
 	if !ok {
 		return kind.Work{}, nil, fault.New(fault.Internal, "no kind %s", a.Kind)
 	}
-	return kind.Work{ID: rec.ID, Action: a, Args: args, Timeout: a.Timeout}, k, nil
+	return kind.Work{ID: rec.ID, Action: a, Args: args, Timeout: a.Timeout, Lang: langOf(rec)}, k, nil
 }

@@ -19,6 +19,8 @@ import (
 	"go.uber.org/zap"
 
 	"palmops/libs/bus/bustest"
+	"palmops/libs/lang"
+	"palmops/libs/lang/langtest"
 	"palmops/libs/wecom"
 	"palmops/libs/wire"
 	"palmops/services/gateway/internal/metrics"
@@ -174,6 +176,60 @@ func TestAPanicIsContained(t *testing.T) {
 	}
 	if len(b.h.slots) != 0 {
 		t.Errorf("%d places are lost", len(b.h.slots))
+	}
+}
+
+// A press on a card's button, as WeCom sends it, becomes a message with all that dialog needs to know.
+func TestAPressOnACardIsAdmitted(t *testing.T) {
+	const plain = `<xml>
+<ToUserName><![CDATA[` + corp + `]]></ToUserName>
+<FromUserName><![CDATA[ZhangSan]]></FromUserName>
+<CreateTime>1000</CreateTime>
+<MsgType><![CDATA[event]]></MsgType>
+<Event><![CDATA[template_card_event]]></Event>
+<EventKey><![CDATA[1]]></EventKey>
+<TaskId><![CDATA[c-0a1b2c@7]]></TaskId>
+<CardType><![CDATA[button_interaction]]></CardType>
+<ResponseCode><![CDATA[lW-9k_Zs0q]]></ResponseCode>
+<AgentID>7</AgentID>
+<SelectedItems>
+<SelectedItem><QuestionKey><![CDATA[q]]></QuestionKey><OptionIds><OptionId><![CDATA[a]]></OptionId></OptionIds></SelectedItem>
+</SelectedItems>
+</xml>`
+	m, in, r := admit(&App{Name: "ops", Corp: corp, AgentID: agent}, wecom.Opened{Encrypt: []byte("x"), Plain: []byte(plain)}, wecom.Query{}, time.Unix(1000, 0), time.Minute)
+	if r != nil || answerable(&m) || waits(&m) {
+		t.Fatalf("%+v %+v", r, m)
+	}
+	if in.Type != "event" || in.Event != "template_card_event" || in.EventKey != "1" || in.TaskID != "c-0a1b2c@7" || in.ResponseCode != "lW-9k_Zs0q" ||
+		in.User != "zhangsan" || in.Text != "" || in.MsgID != "" || len(in.ID) != 26 || in.SentAt != 1000 {
+		t.Errorf("%+v", in)
+	}
+	// Another press on the same card, in the same second, is another message.
+	_, other, _ := admit(&App{Name: "ops", Corp: corp, AgentID: agent}, wecom.Opened{Encrypt: []byte("y"), Plain: []byte(strings.Replace(plain, "lW-9", "lW-8", 1))},
+		wecom.Query{}, time.Unix(1000, 0), time.Minute)
+	if other.ID == in.ID || other.ID == "" {
+		t.Error("two presses have one id")
+	}
+}
+
+func TestEveryTextHasBothLanguages(t *testing.T) { langtest.Check(t, texts, ".") }
+
+func TestTonguesAreRememberedWithinBounds(t *testing.T) {
+	var known tongues
+	known.note("c", "a", "lisi", lang.English)
+	known.note("c", "a", "zhangsan", lang.Chinese)
+	if known.of("c", "a", "lisi") != lang.English || known.of("c", "a", "zhangsan") != lang.Chinese || known.of("c", "b", "lisi") != lang.Chinese || len(known.known) != 1 {
+		t.Errorf("%v", known.known)
+	}
+	known.note("c", "a", "lisi", lang.Chinese)
+	if known.of("c", "a", "lisi") != lang.Chinese || len(known.known) != 0 {
+		t.Errorf("%v", known.known)
+	}
+	for i := range maxTongues + 10 {
+		known.note("c", "a", strconv.Itoa(i), lang.English)
+	}
+	if len(known.known) != maxTongues || known.of("c", "a", strconv.Itoa(maxTongues+9)) != lang.English {
+		t.Errorf("%d are remembered", len(known.known))
 	}
 }
 

@@ -16,6 +16,9 @@
 // stores it once, and every delivery is answered with the same reply. A delivery whose signature is that of an earlier
 // one although its timestamp or nonce is another is no redelivery but an exchanged one, and refused.
 //
+// To some events, a press on a card's button above all, WeCom takes no reply in words. Such a message is put on IN and
+// answered with nothing at once; no gateway listens for the reply, which tells dialog to push it.
+//
 // An answer leaves within 4.5 s of the receipt whatever is down; when there is no reply by then, it says truthfully
 // whether the message was accepted.
 package callback

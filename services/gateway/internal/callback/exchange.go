@@ -20,6 +20,7 @@ type ending int
 const (
 	replied      ending = iota // there is a reply
 	slow                       // accepted, no reply in time
+	handed                     // accepted, and its reply goes by push in any case
 	unaccepted                 // surely not accepted
 	unsure                     // accepted or not, nobody knows
 	swapped                    // an exchanged delivery
@@ -45,6 +46,7 @@ type exchange struct {
 	query    wecom.Query
 	encrypt  string
 	received time.Time
+	silent   bool // WeCom takes no passive reply to it
 
 	accepted atomic.Bool // the message is on IN
 	repeated bool        // it was there before
@@ -71,11 +73,14 @@ func (x *exchange) run(gone context.Context) (ending, *wire.Reply) {
 	x.requests = make(chan *nats.Msg, 8)
 	x.confirm = true
 	var err error
-	// Listening comes before publishing: else the reply could come before anybody listens.
-	x.sub, err = x.h.Bus.NC.ChanSubscribe(wire.ReplySubject(x.in.Corp, x.in.App, x.in.ID), x.requests)
-	if err != nil {
-		x.h.Log.Warn("message not accepted", zap.String("app", x.app.Name), zap.String("id", x.in.ID), zap.Error(err))
-		return unaccepted, nil
+	// Listening comes before publishing: else the reply could come before anybody listens. For a reply that can only be
+	// pushed nobody listens: dialog learns so at once, and pushes.
+	if !x.silent {
+		x.sub, err = x.h.Bus.NC.ChanSubscribe(wire.ReplySubject(x.in.Corp, x.in.App, x.in.ID), x.requests)
+		if err != nil {
+			x.h.Log.Warn("message not accepted", zap.String("app", x.app.Name), zap.String("id", x.in.ID), zap.Error(err))
+			return unaccepted, nil
+		}
 	}
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(gone), earlier(time.Now().Add(x.h.Publish), x.received.Add(answerBy)))
 	defer cancel()
@@ -91,7 +96,10 @@ func (x *exchange) run(gone context.Context) (ending, *wire.Reply) {
 	x.accepted.Store(true)
 	wait, cancel := context.WithDeadline(gone, x.received.Add(x.h.Passive))
 	defer cancel()
-	if !ack.Duplicate {
+	switch {
+	case !ack.Duplicate && x.silent:
+		return handed, nil
+	case !ack.Duplicate:
 		return x.await(wait, nil)
 	}
 	x.repeated = true
@@ -104,6 +112,9 @@ func (x *exchange) run(gone context.Context) (ending, *wire.Reply) {
 		x.confirm = false
 	case exchanged(x.app, first.Envelope, x.query, x.encrypt):
 		return swapped, nil
+	}
+	if x.silent {
+		return handed, nil
 	}
 	said := make(chan *wire.Reply, 1)
 	x.h.running.Go(func() { said <- x.said(wait) })

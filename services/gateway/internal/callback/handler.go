@@ -30,6 +30,7 @@ type App struct {
 	AgentID int64
 	Token   conf.Secret
 	Crypt   *wecom.Crypt
+	Cards   bool // whether screens that ask for it go out as cards, which are never passive
 }
 
 // Addresses decides who may call.
@@ -71,6 +72,7 @@ type Handler struct {
 	apps     map[string]*App
 	slots    chan struct{}
 	recorder *rate.Limiter
+	tongues  tongues
 	running  sync.WaitGroup
 	stopped  chan struct{} // closed by Wait
 	stop     sync.Once

@@ -3,12 +3,14 @@ package callback
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	"go.uber.org/zap"
 
+	"palmops/libs/lang"
 	"palmops/libs/wecom"
 	"palmops/libs/wire"
 	"palmops/services/gateway/internal/render"
@@ -32,8 +34,8 @@ func (h *Handler) receive(c *gin.Context) {
 		return
 	}
 	received := c.MustGet(keyReceived).(time.Time)
-	x := &exchange{h: h, app: app, in: in, query: q, encrypt: string(opened.Encrypt), received: received}
-	a := answer{h: h, c: c, app: app, message: &m, form: opened.Form, nonce: q.Nonce}
+	x := &exchange{h: h, app: app, in: in, query: q, encrypt: string(opened.Encrypt), received: received, silent: !answerable(&m)}
+	a := answer{h: h, c: c, app: app, message: &m, user: in.User, form: opened.Form, nonce: q.Nonce}
 	end, reply, ended := h.converse(c.Request.Context(), x)
 	switch {
 	case !ended: // the bus hangs; the exchange keeps its place among the callbacks in work until it lets go
@@ -92,14 +94,17 @@ type answer struct {
 	c       *gin.Context
 	app     *App
 	message *wecom.Message
+	user    string // lower case
 	form    wecom.Form
 	nonce   string
 }
 
-// reply answers with dialog's reply if one passive text holds it and WeCom would show it. A longer one goes by push as a
-// whole, so that its parts stay in order.
+// reply answers with dialog's reply if one passive text holds it. A longer one goes by push as a whole, so that its parts
+// stay in order, and so does one with a card, which WeCom takes by push only.
 func (a *answer) reply(x *exchange, r *wire.Reply) {
-	parts := render.Parts(render.Text(r.Screens), wecom.MaxText)
+	tag := lang.Of(r.Lang)
+	a.h.tongues.note(r.Corp, r.App, r.User, tag)
+	parts := render.Parts(render.Text(r.Screens, tag), wecom.MaxText)
 	// What is written to a connection that WeCom has given up reaches nobody. Looked at before writing: afterwards a closed
 	// connection only says that WeCom has read its answer.
 	gone := a.c.Request.Context().Err() != nil
@@ -107,7 +112,7 @@ func (a *answer) reply(x *exchange, r *wire.Reply) {
 	switch {
 	case len(parts) == 0:
 		label = "empty"
-	case len(parts) > 1 || !answerable(a.message):
+	case len(parts) > 1 || a.app.Cards && hasCard(r.Screens, tag):
 		label, passive = "push", false
 	}
 	a.h.Metrics.Callbacks.WithLabelValues(a.app.Name, label).Inc()
@@ -131,11 +136,19 @@ func (a *answer) reply(x *exchange, r *wire.Reply) {
 	}
 }
 
+func hasCard(screens []wire.Screen, tag lang.Tag) bool {
+	return slices.ContainsFunc(screens, func(s wire.Screen) bool {
+		_, ok := render.Card(s, tag)
+		return ok
+	})
+}
+
 // push stores a reply on OUT as dialog would, under the id that dialog would use.
 func (h *Handler) push(x *exchange, r *wire.Reply) {
 	ctx, cancel := context.WithTimeout(context.Background(), h.Publish)
 	defer cancel()
 	out := wire.LateReply(x.in, *r)
+	out.Lang = r.Lang
 	if _, err := h.Bus.Publish(ctx, wire.OutSubject(r.Corp, r.App, r.User), out.ID, out); err != nil {
 		h.Log.Error("a reply that could not be written could not be pushed either", zap.String("app", x.app.Name), zap.String("id", r.ID), zap.Error(err))
 	}
@@ -144,12 +157,14 @@ func (h *Handler) push(x *exchange, r *wire.Reply) {
 // notice answers without a reply: with a sentence where a person waits for one. Where nobody does, an accepted message is
 // answered with nothing, and one that was not with an error, so that WeCom may try again.
 func (a *answer) notice(end ending) {
-	label, text := "slow", textSlow
+	label, text := "slow", "wait.slow"
 	switch end {
 	case unaccepted:
-		label, text = "unaccepted", textUnaccepted
+		label, text = "unaccepted", "wait.unaccepted"
 	case unsure:
-		label, text = "unsure", textUnsure
+		label, text = "unsure", "wait.unsure"
+	case handed:
+		label = "push"
 	case unknownReply:
 		label = "empty"
 	}
@@ -157,8 +172,8 @@ func (a *answer) notice(end ending) {
 	var err error
 	switch {
 	case waits(a.message) && end != unknownReply:
-		err = a.text(text)
-	case end == slow || end == unknownReply:
+		err = a.text(texts.Say(a.h.tongues.of(a.app.Corp, a.app.Name, a.user), text))
+	case end == slow || end == handed || end == unknownReply:
 		err = a.h.write(a.c, http.StatusOK, "", nil)
 	default:
 		err = a.h.write(a.c, http.StatusServiceUnavailable, "text/plain; charset=utf-8", []byte("unavailable\n"))

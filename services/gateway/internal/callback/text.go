@@ -2,15 +2,8 @@ package callback
 
 import "palmops/libs/wecom"
 
-// What a person reads instead of a reply: what happened, what was not done, what to do next.
-const (
-	textSlow       = "已收到，处理比平时慢，回复会稍后发来，请不要重复发送。"
-	textUnaccepted = "未受理：消息总线不可用，什么都没有执行，请稍后重发。"
-	textUnsure     = "不能确定是否已受理：消息总线没有应答。请先等 1 分钟：收到回复则以回复为准；没有回复再重新发送，在此之前请勿重复操作。"
-)
-
 // answerable reports whether WeCom shows a passive text reply to a message: to everything a person says, and to the events
-// of its list (page 90241). A card's button is not among them, and "sys" is nobody.
+// of its list (page 90241). For a press on a card's button it takes nothing but an update of the card, and "sys" is nobody.
 func answerable(m *wecom.Message) bool {
 	if m.FromUserName == "sys" {
 		return false

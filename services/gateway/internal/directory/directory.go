@@ -1,4 +1,4 @@
-// Package directory answers who a person is, from WeCom's directory.
+// Package directory answers who a person is, and lists members and departments, from WeCom's directory.
 package directory
 
 import (
@@ -22,6 +22,10 @@ import (
 type Source interface {
 	User(ctx context.Context, userID string) (wecom.User, error)
 	Departments(ctx context.Context) ([]wecom.Department, error)
+	NamedDepartments(ctx context.Context, under int64) ([]wecom.Department, error)
+	Members(ctx context.Context, department int64, below bool) ([]wecom.Member, error)
+	Tags(ctx context.Context) ([]wecom.Tag, error)
+	Tagged(ctx context.Context, tag int64) (wecom.Tagged, error)
 }
 
 const (
@@ -43,25 +47,50 @@ type Directory struct {
 	log       *zap.Logger
 	now       func() time.Time
 
-	mu      sync.Mutex
-	parents map[int64]int64 // nil until first read
-	readAt  time.Time
+	flights flights
+	stop    context.CancelFunc // ends the readings
+	tree    *memo[map[int64]int64]
+	tags    *memo[tagged]
+
+	listMu sync.Mutex
+	lists  map[listKey]*memo[[]wire.Item]
 }
 
 // New makes the directory of an app.
 func New(corp, app string, s Source, m *metrics.Set, log *zap.Logger, now func() time.Time) *Directory {
-	return &Directory{corp: corp, app: app, source: s, metrics: m, log: log.Named("directory"), now: now}
+	d := &Directory{corp: corp, app: app, source: s, metrics: m, log: log.Named("directory"), now: now, lists: map[listKey]*memo[[]wire.Item]{}}
+	d.flights.ctx, d.stop = context.WithCancel(context.Background())
+	d.tree = &memo[map[int64]int64]{read: d.readTree, now: now, flights: &d.flights, limit: timeout, current: treeFor}
+	d.tags = &memo[tagged]{
+		read: func(ctx context.Context) (tagged, error) { return readTags(ctx, s) }, now: now, flights: &d.flights, limit: tagsLimit,
+		current: tagsFor, lasting: tagsLast, patience: tagsPatience, pause: tagsPause,
+	}
+	return d
 }
 
-// Serve answers questions on wire.DirSubject, shared with other gateways, until stop is called.
+// Serve answers questions on wire.DirSubject, shared with other gateways, until stop is called. What takes long to read is
+// read at once.
 func (d *Directory) Serve(b *bus.Bus) (stop func(), err error) {
-	return b.Serve(wire.DirSubject(d.corp, d.app), "gateway", workers, func(ctx context.Context, _ string, data []byte) any {
+	end, err := b.Serve(wire.DirSubject(d.corp, d.app), "gateway", workers, func(ctx context.Context, _ string, data []byte) any {
 		var q wire.PersonQuery
 		if err := json.Unmarshal(data, &q); err != nil {
 			return failed(q, fault.Wrap(fault.Invalid, err, "question"))
 		}
+		if q.List != "" {
+			return d.List(ctx, q)
+		}
 		return d.Person(ctx, q)
 	})
+	if err != nil {
+		return nil, err
+	}
+	d.tree.warm()
+	d.tags.warm()
+	return func() {
+		end()
+		d.stop()
+		d.flights.running.Wait()
+	}, nil
 }
 
 // Person looks a member up. A person whom WeCom does not know, or does not show to the app, is not found, which is no fault.
@@ -77,6 +106,13 @@ func (d *Directory) Person(ctx context.Context, q wire.PersonQuery) wire.Person 
 	if err == nil {
 		all, err = d.above(ctx, u.Departments)
 	}
+	var tags []int64
+	if err == nil {
+		var t tagged
+		if t, _, err = d.tags.get(ctx); err == nil {
+			tags = t.of(q.User, all)
+		}
+	}
 	if err != nil {
 		d.metrics.Persons.WithLabelValues(d.app, string(fault.KindOf(err))).Inc()
 		d.log.Warn("directory does not answer", zap.String("app", d.app), zap.Error(err))
@@ -84,7 +120,7 @@ func (d *Directory) Person(ctx context.Context, q wire.PersonQuery) wire.Person 
 	}
 	d.metrics.Persons.WithLabelValues(d.app, "ok").Inc()
 	return wire.Person{
-		V: wire.Version, User: strings.ToLower(q.User), Found: true, Name: u.Name, Departments: all, Active: u.Status == active,
+		V: wire.Version, User: strings.ToLower(q.User), Found: true, Name: u.Name, Departments: all, Tags: tags, Active: u.Status == active,
 	}
 }
 
@@ -100,23 +136,15 @@ func (d *Directory) above(ctx context.Context, own []int64) ([]int64, error) {
 	if len(own) == 0 {
 		return nil, nil
 	}
-	parents, err := d.tree(ctx)
+	parents, _, err := d.tree.get(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return ancestors(parents, own), nil
 }
 
-// tree is the parent of each department. One caller reads it, the others wait for what it read.
-func (d *Directory) tree(ctx context.Context) (map[int64]int64, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.parents != nil && d.now().Sub(d.readAt) < treeFor {
-		return d.parents, nil
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, fault.Wrap(fault.Transient, err, "departments")
-	}
+// readTree reads the parent of each department.
+func (d *Directory) readTree(ctx context.Context) (map[int64]int64, error) {
 	list, err := d.source.Departments(ctx)
 	if err != nil {
 		return nil, err
@@ -125,7 +153,6 @@ func (d *Directory) tree(ctx context.Context) (map[int64]int64, error) {
 	for _, dep := range list {
 		parents[dep.ID] = dep.ParentID
 	}
-	d.parents, d.readAt = parents, d.now()
 	return parents, nil
 }
 

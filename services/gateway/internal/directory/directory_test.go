@@ -29,6 +29,16 @@ type source struct {
 	userErr     error
 	treeErr     error
 	trees       int
+
+	members  map[int64][]wecom.Member
+	listErr  error
+	lists    int
+	tags     []wecom.Tag
+	tagged   map[int64]wecom.Tagged
+	tagsErr  error
+	tagErr   error
+	tagReads int
+	hold     chan struct{} // when set, the list of tags waits for it
 }
 
 func (s *source) User(_ context.Context, id string) (wecom.User, error) {
@@ -47,13 +57,69 @@ func (s *source) Departments(context.Context) ([]wecom.Department, error) {
 	return s.departments, s.treeErr
 }
 
+func (s *source) NamedDepartments(_ context.Context, under int64) ([]wecom.Department, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lists++
+	if under > 0 {
+		return []wecom.Department{{ID: under, ParentID: 1, Name: "其中一个"}}, s.listErr
+	}
+	return slices.Clone(s.departments), s.listErr
+}
+
+func (s *source) Members(_ context.Context, department int64, below bool) ([]wecom.Member, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lists++
+	if list, ok := s.members[department]; ok && below {
+		return list, s.listErr
+	}
+	return nil, &wecom.APIError{API: "user/simplelist", Code: 60003}
+}
+
+func (s *source) Tags(ctx context.Context) ([]wecom.Tag, error) {
+	s.mu.Lock()
+	s.tagReads++
+	tags, err, hold := s.tags, s.tagsErr, s.hold
+	s.mu.Unlock()
+	if hold != nil {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return nil, fault.Wrap(fault.Transient, ctx.Err(), "tags")
+		}
+	}
+	return tags, err
+}
+
+func (s *source) Tagged(_ context.Context, tag int64) (wecom.Tagged, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, ok := s.tagged[tag]; ok || s.tagErr != nil {
+		return t, s.tagErr
+	}
+	return wecom.Tagged{}, &wecom.APIError{API: "tag/get", Code: 40068}
+}
+
 func newSource() *source {
 	return &source{
 		users: map[string]wecom.User{
 			"lisi": {UserID: "LiSi", Name: "李四", Departments: []int64{7, 3}, Status: 1},
 			"gone": {UserID: "gone", Name: "走了", Status: 5},
 		},
-		departments: []wecom.Department{{ID: 1}, {ID: 2, ParentID: 1}, {ID: 3, ParentID: 1}, {ID: 7, ParentID: 2}},
+		departments: []wecom.Department{{ID: 1, Name: "公司"}, {ID: 2, ParentID: 1, Name: "研发"}, {ID: 3, ParentID: 1}, {ID: 7, ParentID: 2, Name: "运维"}},
+		members: map[int64][]wecom.Member{
+			1: {{UserID: "ZhangSan", Name: "张三"}, {UserID: "LiSi", Name: "李四"}, {UserID: "lisi", Name: "李四"}},
+			7: {{UserID: "LiSi", Name: "李四"}},
+		},
+		tags: []wecom.Tag{{ID: 30}, {ID: 20}, {ID: 10}, {ID: 40}, {ID: 50}, {ID: 99}},
+		tagged: map[int64]wecom.Tagged{
+			30: {Members: []wecom.Member{{UserID: "LiSi"}}},
+			20: {Departments: []int64{2}},                                            // above department 7
+			10: {Departments: []int64{7}, Members: []wecom.Member{{UserID: "lisi"}}}, // twice the same
+			40: {Departments: []int64{8}, Members: []wecom.Member{{UserID: "zhangsan"}}},
+			50: {},
+		}, // and 99 was deleted meanwhile
 	}
 }
 
@@ -76,7 +142,7 @@ func TestPersonsOverTheBus(t *testing.T) {
 	}
 	defer stop()
 	for user, want := range map[string]wire.Person{
-		"lisi":     {V: 1, User: "lisi", Found: true, Name: "李四", Departments: []int64{1, 2, 3, 7}, Active: true},
+		"lisi":     {V: 1, User: "lisi", Found: true, Name: "李四", Departments: []int64{1, 2, 3, 7}, Tags: []int64{10, 20, 30}, Active: true},
 		"gone":     {V: 1, User: "gone", Found: true, Name: "走了"},
 		"stranger": {V: 1, User: "stranger"},
 	} {

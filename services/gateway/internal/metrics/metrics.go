@@ -18,8 +18,9 @@ type Set struct {
 	Seconds    *prometheus.HistogramVec // app: from receipt to the end of the answer
 	Redelivery *prometheus.CounterVec   // app: callbacks that were on IN already
 	Replies    *prometheus.CounterVec   // app, way: passive, or push
-	Pushes     *prometheus.CounterVec   // app, result: ok, an errcode of WeCom, or a kind of failure
-	Persons    *prometheus.CounterVec   // app, result: ok, stranger, or a kind of failure
+	Pushes     *prometheus.CounterVec   // app, result: ok, an errcode of WeCom, or a kind of failure; uploads too
+	Cards      *prometheus.CounterVec   // app, result: sent, refused (it went as text), updated, not_updated
+	Persons    *prometheus.CounterVec   // app, result: ok, stranger, list, or a kind of failure
 	Unrecorded prometheus.Counter       // refusals that were counted, but too many to be logged and audited one by one
 	Panics     prometheus.Counter
 	InFlight   prometheus.Gauge
@@ -39,6 +40,7 @@ func New(reg prometheus.Registerer) (*Set, error) {
 		Redelivery: vec("redelivered_total", "Callbacks that had been accepted before.", "app"),
 		Replies:    vec("replies_total", "Replies handed to WeCom.", "app", "way"),
 		Pushes:     vec("pushes_total", "Messages pushed, one for each part and try.", "app", "result"),
+		Cards:      vec("cards_total", "Cards pushed, and pressed cards made dead.", "app", "result"),
 		Persons:    vec("persons_total", "Questions to the directory.", "app", "result"),
 		Unrecorded: counter("refusals_unrecorded_total", "Refusals too many to be logged and audited one by one."),
 		Panics:     counter("panics_total", "Panics in the callback handler."),
@@ -52,7 +54,7 @@ func New(reg prometheus.Registerer) (*Set, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		s.Refused, s.Callbacks, s.Seconds, s.Redelivery, s.Replies, s.Pushes, s.Persons, s.Unrecorded, s.Panics, s.InFlight,
+		s.Refused, s.Callbacks, s.Seconds, s.Redelivery, s.Replies, s.Pushes, s.Cards, s.Persons, s.Unrecorded, s.Panics, s.InFlight,
 	} {
 		errs = append(errs, reg.Register(c))
 	}

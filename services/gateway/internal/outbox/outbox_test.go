@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,39 @@ type fake struct {
 	answer func(try int, m wecom.OutMessage) (wecom.SendResult, error)
 	tries  []wecom.OutMessage
 	shown  chan wecom.OutMessage
+
+	update  func() error
+	updates []wire.CardUpdate // and for whom
+	upload  func(try int) error
+	uploads []upload
+}
+
+type upload struct{ name, content string }
+
+func (f *fake) UpdateCard(_ context.Context, users []string, code, label string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.updates = append(f.updates, wire.CardUpdate{ResponseCode: code, Label: strings.Join(users, "|") + ": " + label})
+	if f.update != nil {
+		return f.update()
+	}
+	return nil
+}
+
+func (f *fake) Upload(_ context.Context, kind, name string, r io.Reader, size int64) (string, error) {
+	data, err := io.ReadAll(r)
+	if err != nil || int64(len(data)) != size || kind != "file" {
+		return "", fault.New(fault.Transient, "%s of %d bytes, %d read: %v", kind, size, len(data), err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.uploads = append(f.uploads, upload{name, string(data)})
+	if f.upload != nil {
+		if err := f.upload(len(f.uploads)); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("media-%d", len(f.uploads)), nil
 }
 
 func (f *fake) Send(_ context.Context, m wecom.OutMessage) (wecom.SendResult, error) {
@@ -62,6 +96,7 @@ type world struct {
 	fake  *fake
 	trail *trail
 	reg   *prometheus.Registry
+	plain bool // without cards
 	stop  func()
 }
 
@@ -82,7 +117,7 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	o := New(w.bus, []App{{Corp: "ww1", Name: "ops", Sender: w.fake}}, w.trail, m, time.Now)
+	o := New(w.bus, []App{{Corp: "ww1", Name: "ops", Sender: w.fake, Cards: !w.plain}}, w.trail, m, time.Now)
 	o.retry = 10 * time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -362,7 +397,7 @@ func TestTheFrequencyLimitIsRespected(t *testing.T) {
 	})
 	l := &lane{Outbox: New(w.bus, nil, w.trail, nil, time.Now)}
 	l.metrics, _ = metrics.New(prometheus.NewRegistry())
-	err := l.send(context.Background(), App{Name: "ops", Sender: w.fake}, out("a", "b", "c"), "c")
+	err := l.send(context.Background(), App{Name: "ops", Sender: w.fake}, out("a", "b", "c"), wecom.OutMessage{Text: "c"})
 	if bus.Settle(err) != bus.Again || !strings.Contains(err.Error(), "again in 1m0s") {
 		t.Errorf("%v", err)
 	}

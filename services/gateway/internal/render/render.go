@@ -6,23 +6,30 @@
 package render
 
 import (
-	"strconv"
+	_ "embed"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"palmops/libs/lang"
 	"palmops/libs/wire"
 )
+
+//go:embed texts.yaml
+var textsFile []byte
+
+var texts = lang.MustLoad(textsFile)
 
 // zone is the time zone of the people in front of the phones: China has one, without summer time.
 var zone = time.FixedZone("CST", 8*60*60)
 
 // Text writes screens as one text, separated by a blank line: note, title in 【】, body, choices as
-// "1. label  detail", page, keys; what a screen does not have takes no line. The text of no screens is empty.
-func Text(screens []wire.Screen) string {
+// "1. label  detail", page, keys; what a screen does not have takes no line. The text of no screens is empty. Only the
+// page line is in language t, all else is as the screen has it.
+func Text(screens []wire.Screen, t lang.Tag) string {
 	var b strings.Builder
 	for _, s := range screens {
-		lines := screen(s)
+		lines := screen(s, t)
 		if len(lines) == 0 {
 			continue
 		}
@@ -34,7 +41,7 @@ func Text(screens []wire.Screen) string {
 	return b.String()
 }
 
-func screen(s wire.Screen) []string {
+func screen(s wire.Screen, t lang.Tag) []string {
 	var lines []string
 	add := func(line string) {
 		if line != "" {
@@ -49,17 +56,28 @@ func screen(s wire.Screen) []string {
 		lines = append(lines, clean(l))
 	}
 	for _, c := range s.Choices {
-		line := oneLine(c.Key) + ". " + oneLine(c.Label)
-		if d := oneLine(c.Detail); d != "" {
-			line += "  " + d
-		}
-		lines = append(lines, line)
+		lines = append(lines, choice(c))
 	}
-	if s.Pages > 1 {
-		add("第 " + strconv.Itoa(s.Page) + "/" + strconv.Itoa(s.Pages) + " 页")
-	}
+	add(page(s, t))
 	add(oneLine(s.Keys))
 	return lines
+}
+
+// choice is the line of a choice.
+func choice(c wire.Choice) string {
+	line := oneLine(c.Key) + ". " + oneLine(c.Label)
+	if d := oneLine(c.Detail); d != "" {
+		line += "  " + d
+	}
+	return line
+}
+
+// page is the line that says which of several pages a screen is; empty when it is the only one.
+func page(s wire.Screen, t lang.Tag) string {
+	if s.Pages <= 1 {
+		return ""
+	}
+	return texts.Say(t, "screen.page", s.Page, s.Pages)
 }
 
 // maxSaid is how many characters of a person's own message a late reply repeats.
@@ -67,17 +85,20 @@ const maxSaid = 16
 
 // Late is the first line of a reply that comes by push, later than the conversation expects it: which message it
 // answers, and when that was sent. It also makes the text of two such replies differ.
-func Late(said string, sentAt time.Time) string {
+func Late(said string, sentAt time.Time, t lang.Tag) string {
 	said = oneLine(said)
 	if r := []rune(said); len(r) > maxSaid {
 		said = string(r[:maxSaid]) + "…"
 	}
 	at := sentAt.In(zone).Format("15:04:05")
 	if said == "" {
-		return at + " 的消息的回复"
+		return texts.Say(t, "late.silent", at)
 	}
-	return "「" + said + "」的回复（" + at + " 发）"
+	return texts.Say(t, "late.said", said, at)
 }
+
+// Line makes a text harmless and puts it on one line.
+func Line(s string) string { return oneLine(s) }
 
 // oneLine makes a field harmless and puts it on one line.
 func oneLine(s string) string { return strings.ReplaceAll(clean(s), "\n", " ") }

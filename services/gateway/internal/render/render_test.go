@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"palmops/libs/lang"
+	"palmops/libs/lang/langtest"
 	"palmops/libs/wire"
 )
 
@@ -44,7 +46,7 @@ func TestGoldens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("testdata", name+".txt")
-			got := Text(screens)
+			got := Text(screens, lang.Chinese)
 			if *update {
 				if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
 					t.Fatal(err)
@@ -59,8 +61,20 @@ func TestGoldens(t *testing.T) {
 			}
 		})
 	}
-	if Text(nil) != "" || Parts("", 2048) != nil {
+	if Text(nil, lang.Chinese) != "" || Parts("", 2048) != nil {
 		t.Error("nothing to show shows something")
+	}
+}
+
+func TestEveryTextHasBothLanguages(t *testing.T) {
+	langtest.Check(t, texts, ".")
+	s := []wire.Screen{{Title: "t", Page: 2, Pages: 3}}
+	if zh, en := Text(s, lang.Chinese), Text(s, lang.English); zh != "【t】\n第 2/3 页" || en != "【t】\nPage 2 of 3" {
+		t.Errorf("%q, %q", zh, en)
+	}
+	at := time.Date(2026, 11, 23, 6, 2, 11, 0, time.UTC)
+	if a, b := Late("1", at, lang.English), Late("", at, lang.English); a != "Reply to “1” (sent 14:02:11)" || b != "Reply to your message of 14:02:11" {
+		t.Errorf("%q, %q", a, b)
 	}
 }
 
@@ -72,7 +86,7 @@ func TestLate(t *testing.T) {
 		"一二三四五六七八九十一二三四五六七": "「一二三四五六七八九十一二三四五六…」的回复（14:02:11 发）",
 		"a\nb": "「a b」的回复（14:02:11 发）",
 	} {
-		if got := Late(said, at); got != want {
+		if got := Late(said, at, lang.Chinese); got != want {
 			t.Errorf("%q: %q, want %q", said, got, want)
 		}
 	}
@@ -140,7 +154,7 @@ func checkParts(t interface {
 func TestTextIsHarmless(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		label := rapid.String().Draw(t, "label") + string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes"))
-		text := Text([]wire.Screen{{Choices: []wire.Choice{{Key: "1", Label: label, Detail: label}}}})
+		text := Text([]wire.Screen{{Choices: []wire.Choice{{Key: "1", Label: label, Detail: label}}}}, lang.Chinese)
 		if !utf8.ValidString(text) || strings.Contains(text, "\n") {
 			t.Fatalf("%q", text)
 		}
@@ -159,7 +173,7 @@ func FuzzText(f *testing.F) {
 	f.Add("a", "b\nc", "<a href=x>", 100)
 	f.Add("\xff", "\u202e", "< /A>", 64)
 	f.Fuzz(func(t *testing.T, note, body, label string, limit int) {
-		text := Text([]wire.Screen{{Note: note, Body: []string{body}, Choices: []wire.Choice{{Key: "1", Label: label}}}})
+		text := Text([]wire.Screen{{Note: note, Body: []string{body}, Choices: []wire.Choice{{Key: "1", Label: label}}}}, lang.Chinese)
 		if !utf8.ValidString(text) || strings.Contains(strings.ToLower(text), "<a ") {
 			t.Fatalf("%q", text)
 		}

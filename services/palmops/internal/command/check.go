@@ -9,17 +9,19 @@ import (
 	"strings"
 
 	"palmops/libs/conf"
+	dialog "palmops/services/dialog/app"
 	"palmops/services/dialog/menu"
 	"palmops/services/dialog/policy"
 	"palmops/services/executor/catalog"
 )
 
-// check finds every mistake of a configuration at once: in each file, and between them.
+// check finds every mistake of a configuration at once: in each file, between them, and what a phone would not show well.
 func check(_ context.Context, s Streams, args []string) error {
 	f := flags(s, "check")
 	dir := f.String("config", "deployments/config/local", "folder with menu.yaml, policy.yaml and catalog.yaml")
 	menuFile := f.String("menu", "", "menu file (default: menu.yaml of the folder)")
 	policyFile := f.String("policy", "", "policy file (default: policy.yaml of the folder)")
+	strict := f.Bool("strict", false, "warnings count as mistakes")
 	var catalogs texts
 	f.Var(&catalogs, "catalog", "catalog file of an executor pool, may be given again (default: catalog.yaml of the folder)")
 	if err := noArgs(f, args); err != nil {
@@ -35,7 +37,7 @@ func check(_ context.Context, s Streams, args []string) error {
 		catalogs = texts{filepath.Join(*dir, "catalog.yaml")}
 	}
 	var ps conf.Problems
-	m, err := menu.Load(in(*menuFile, "menu.yaml"))
+	m, err := menu.Load(in(*menuFile, "menu.yaml"), menu.BuildOptions{Nodes: dialog.NodeNames()})
 	ps.Merge(in(*menuFile, "menu.yaml"), err)
 	p, err := policy.Load(in(*policyFile, "policy.yaml"))
 	ps.Merge(in(*policyFile, "policy.yaml"), err)
@@ -57,6 +59,17 @@ func check(_ context.Context, s Streams, args []string) error {
 	if p != nil && len(cats) == len(catalogs) {
 		ps = append(ps, policyAgainstCatalogs(p, cats)...)
 	}
+	warnings := 0
+	if m != nil {
+		for _, finding := range menu.Check(m) {
+			if finding.Level == menu.LevelError || *strict {
+				ps.Add(finding.File, finding.Line, "%s", finding.Text)
+				continue
+			}
+			warnings++
+			fmt.Fprintln(s.Out, finding)
+		}
+	}
 	total := counted(len(ps), "mistake")
 	if m == nil || p == nil || len(cats) != len(catalogs) {
 		total += " so far: the files with mistakes could not be held against the others"
@@ -64,8 +77,8 @@ func check(_ context.Context, s Streams, args []string) error {
 	if err := ps.Err(); err != nil {
 		return refuse(fmt.Errorf("%w\n%s", err, total))
 	}
-	fmt.Fprintf(s.Out, "ok: %s, revision %s; %s in %s\n",
-		counted(len(m.IDs()), "menu node"), m.Rev, counted(countActions(cats), "action"), counted(len(cats), "catalog"))
+	fmt.Fprintf(s.Out, "ok: %s, revision %s; %s in %s; %s\n",
+		counted(m.Len(), "menu node"), m.Rev, counted(countActions(cats), "action"), counted(len(cats), "catalog"), counted(warnings, "warning"))
 	return nil
 }
 
@@ -100,21 +113,21 @@ func menuAgainstCatalogs(m *menu.Menu, cats []*catalog.Catalog) conf.Problems {
 			}
 		}
 		if home == nil {
-			ps.Add(m.File, use.Line, "%s: no catalog serves zone %q, pool %q", use.Node, use.Zone, use.Pool)
+			ps.Add(use.File, use.Line, "%s: no catalog serves zone %q, pool %q", use.Node, use.Zone, use.Pool)
 			continue
 		}
 		a, ok := home.Action(use.Action)
 		if !ok {
-			ps.Add(m.File, use.Line, "%s: %s has no action %q", use.Node, home.File, use.Action)
+			ps.Add(use.File, use.Line, "%s: %s has no action %q", use.Node, home.File, use.Action)
 			continue
 		}
 		if use.Read && !a.Read {
-			ps.Add(m.File, use.Line, "%s: %s changes something and cannot be asked as a question", use.Node, use.Action)
+			ps.Add(use.File, use.Line, "%s: %s changes something and cannot be asked as a question", use.Node, use.Action)
 		}
 		if !use.Read && a.Read {
-			ps.Add(m.File, use.Line, "%s: %s only reads and cannot be ordered", use.Node, use.Action)
+			ps.Add(use.File, use.Line, "%s: %s only reads and cannot be ordered", use.Node, use.Action)
 		}
-		ps = append(ps, argsAgainstParams(m, use, a)...)
+		ps = append(ps, argsAgainstParams(use, a)...)
 	}
 	return ps
 }
@@ -122,7 +135,7 @@ func menuAgainstCatalogs(m *menu.Menu, cats []*catalog.Catalog) conf.Problems {
 // types says how the menu calls what the catalog's types hold.
 var types = map[string]string{menu.Text: catalog.TypeString, menu.Enum: catalog.TypeString, menu.Int: catalog.TypeInt, menu.Bool: catalog.TypeBool}
 
-func argsAgainstParams(m *menu.Menu, use menu.Use, a catalog.Action) conf.Problems {
+func argsAgainstParams(use menu.Use, a catalog.Action) conf.Problems {
 	var ps conf.Problems
 	known := map[string]bool{}
 	for _, p := range a.Params {
@@ -130,15 +143,30 @@ func argsAgainstParams(m *menu.Menu, use menu.Use, a catalog.Action) conf.Proble
 		typ, given := use.Args[p.Name]
 		switch {
 		case !given && !p.Optional:
-			ps.Add(m.File, use.Line, "%s: %s needs the argument %q", use.Node, use.Action, p.Name)
+			ps.Add(use.File, use.Line, "%s: %s needs the argument %q", use.Node, use.Action, p.Name)
 		case given && types[typ] != p.Type:
-			ps.Add(m.File, use.Line, "%s: the argument %q of %s must be %s, the menu gives %s", use.Node, p.Name, use.Action, p.Type, typ)
+			ps.Add(use.File, use.Line, "%s: the argument %q of %s must be %s, the menu gives %s", use.Node, p.Name, use.Action, p.Type, typ)
+		}
+		if r, limited := use.Ranges[p.Name]; limited && p.Type == catalog.TypeInt {
+			ps = append(ps, rangeAgainstParam(use, r, p)...)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(use.Args)) {
 		if !known[name] {
-			ps.Add(m.File, use.Line, "%s: %s knows no argument %q", use.Node, use.Action, name)
+			ps.Add(use.File, use.Line, "%s: %s knows no argument %q", use.Node, use.Action, name)
 		}
+	}
+	return ps
+}
+
+// rangeAgainstParam finds numbers that a person may type and the executor would refuse.
+func rangeAgainstParam(use menu.Use, r menu.Range, p catalog.Param) conf.Problems {
+	var ps conf.Problems
+	if p.Min != nil && r.Min < *p.Min {
+		ps.Add(use.File, use.Line, "%s: the menu offers %d for the argument %q of %s, the catalog begins at %d", use.Node, r.Min, p.Name, use.Action, *p.Min)
+	}
+	if p.Max != nil && r.Max > *p.Max {
+		ps.Add(use.File, use.Line, "%s: the menu offers %d for the argument %q of %s, the catalog ends at %d", use.Node, r.Max, p.Name, use.Action, *p.Max)
 	}
 	return ps
 }

@@ -56,7 +56,7 @@ func checked(t testing.TB, args ...string) string {
 func TestCheckTheShippedConfiguration(t *testing.T) {
 	t.Parallel()
 	r := call(t, "", "check", "--config", localConfig)
-	if r.code != ExitFine || r.err != "" || !strings.HasPrefix(r.out, "ok: 8 menu nodes, revision ") || !strings.HasSuffix(r.out, "; 4 actions in 1 catalog\n") {
+	if r.code != ExitFine || r.err != "" || !strings.HasPrefix(r.out, "ok: 45 menu nodes, revision ") || !strings.HasSuffix(r.out, "; 10 actions in 1 catalog; 0 warnings\n") {
 		t.Errorf("%+v", r)
 	}
 	dir := copyConfig(t)
@@ -121,7 +121,7 @@ func TestCheckReportsTheLine(t *testing.T) {
 	for _, c := range mistakes() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			dir := copyConfig(t)
+			dir := simpleConfig(t)
 			edit(t, dir, c.file, c.old, c.with)
 			in := c.file
 			if c.in != "" {
@@ -142,7 +142,7 @@ func TestCheckReportsTheLine(t *testing.T) {
 // TestCheckReportsEverythingAtOnce: mistakes in three files, several in each, come in one run.
 func TestCheckReportsEverythingAtOnce(t *testing.T) {
 	t.Parallel()
-	dir := copyConfig(t)
+	dir := simpleConfig(t)
 	edit(t, dir, "menu.yaml", "page_size: 8", "page_size: 80")
 	edit(t, dir, "menu.yaml", "title: 零售事业部", "titel: 零售事业部")
 	edit(t, dir, "menu.yaml", "max: 20", "max: many")
@@ -174,7 +174,7 @@ func TestCheckReportsEverythingAtOnce(t *testing.T) {
 // TestCheckBetweenFilesReportsEverythingAtOnce: files that are right by themselves, and do not fit each other.
 func TestCheckBetweenFilesReportsEverythingAtOnce(t *testing.T) {
 	t.Parallel()
-	dir := copyConfig(t)
+	dir := simpleConfig(t)
 	edit(t, dir, "menu.yaml", "action: k8s.namespaces", "action: k8s.spaces")
 	edit(t, dir, "menu.yaml", "replicas: $replicas", "replicas: $deployment, color: red")
 	edit(t, dir, "policy.yaml", "menu: [pay]", "menu: [pay, gone]")
@@ -196,7 +196,7 @@ func TestCheckMissingFiles(t *testing.T) {
 			t.Errorf("no %s in\n%s", file, said)
 		}
 	}
-	dir = copyConfig(t)
+	dir = simpleConfig(t)
 	if err := os.WriteFile(filepath.Join(dir, "menu.yaml"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestCheckMissingFiles(t *testing.T) {
 // TestCheckSeveralCatalogs: every pool has its own, and one only.
 func TestCheckSeveralCatalogs(t *testing.T) {
 	t.Parallel()
-	dir := copyConfig(t)
+	dir := simpleConfig(t)
 	first, second := filepath.Join(dir, "catalog.yaml"), filepath.Join(dir, "second.yaml")
 	data, err := os.ReadFile(first)
 	if err != nil {
@@ -223,7 +223,7 @@ func TestCheckSeveralCatalogs(t *testing.T) {
 	}
 	edit(t, dir, "second.yaml", "pool: k8s", "pool: k8s-2")
 	edit(t, dir, "menu.yaml", "{zone: local, pool: k8s, ", "{zone: local, pool: k8s-2, ")
-	if out := fine(t, "", append([]string{"check"}, both...)...); !strings.HasSuffix(out, "8 actions in 2 catalogs\n") {
+	if out := fine(t, "", append([]string{"check"}, both...)...); !strings.HasSuffix(out, "8 actions in 2 catalogs; 0 warnings\n") {
 		t.Errorf("%q", out)
 	}
 }
@@ -231,7 +231,7 @@ func TestCheckSeveralCatalogs(t *testing.T) {
 // TestCheckLeavesOptionalArgumentsOpen: a menu need not give what the catalog calls optional.
 func TestCheckLeavesOptionalArgumentsOpen(t *testing.T) {
 	t.Parallel()
-	dir := copyConfig(t)
+	dir := simpleConfig(t)
 	edit(t, dir, "menu.yaml", `, from: "$current.replicas:int"`, "")
 	fine(t, "", "check", "--config", dir)
 }

@@ -39,7 +39,7 @@ func menuWalk(_ context.Context, s Streams, args []string) error {
 		return filepath.Join(*dir, name)
 	}
 	var ps conf.Problems
-	m, err := menu.Load(in(*menuFile, "menu.yaml"))
+	m, err := menu.Load(in(*menuFile, "menu.yaml"), menu.BuildOptions{Nodes: dialog.NodeNames()})
 	ps.Merge(in(*menuFile, "menu.yaml"), err)
 	p, err := policy.Load(in(*policyFile, "policy.yaml"))
 	ps.Merge(in(*policyFile, "policy.yaml"), err)

@@ -93,7 +93,7 @@ func TestWalkOfAnOutsiderShowsNothing(t *testing.T) {
 
 func TestWalkAsMemberOfADepartment(t *testing.T) {
 	t.Parallel()
-	dir := copyConfig(t)
+	dir := simpleConfig(t)
 	edit(t, dir, "policy.yaml", "users: [wangwu]", "departments: [12]")
 	args := []string{"menu", "walk", "--config", dir, "--user", "newcomer", "--expect", "支付事业部"}
 	fine(t, "", append(args, "--department", "7", "--department", "12")...)
@@ -110,7 +110,7 @@ func TestWalkAsMemberOfADepartment(t *testing.T) {
 // TestWalkWithoutAnAnswer: what the answers do not cover is said, after the screens up to there.
 func TestWalkWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
-	dir := copyConfig(t)
+	dir := simpleConfig(t)
 	edit(t, dir, "answers.yaml", "k8s.deployments:", "k8s.pods:")
 	args := []string{"menu", "walk", "--config", dir, "1", "1", "1"}
 	fine(t, "", args...)
@@ -136,7 +136,7 @@ func TestWalkWithoutAnAnswer(t *testing.T) {
 // TestWalkOfBrokenFiles: a walk names every mistake of the files it needs, and walks nowhere.
 func TestWalkOfBrokenFiles(t *testing.T) {
 	t.Parallel()
-	dir := copyConfig(t)
+	dir := simpleConfig(t)
 	edit(t, dir, "menu.yaml", "page_size:", "pagesize:")
 	edit(t, dir, "policy.yaml", "- role: retail-lead", "- role: retail-boss")
 	edit(t, dir, "answers.yaml", "fields:", "feilds:")
@@ -153,7 +153,7 @@ func TestWalkOfBrokenFiles(t *testing.T) {
 
 func TestWalkTurnsPages(t *testing.T) {
 	t.Parallel()
-	dir := copyConfig(t)
+	dir := simpleConfig(t)
 	edit(t, dir, "menu.yaml", "page_size: 8", "page_size: 1")
 	r := call(t, "", "menu", "walk", "--config", dir, "1", "1", "+", "-", "+", "--expect", "查看部署", "--expect", "第 2/2 页")
 	if screens := r.screens(); r.code != ExitFine || len(screens) != 6 || !strings.Contains(screens[4], "第 1/2 页") {

@@ -45,6 +45,26 @@ func copyConfig(t testing.TB) string {
 	return dir
 }
 
+// simpleConfig is copyConfig with a menu, policy and catalog of one short file each, for tests that spoil them line by line.
+func simpleConfig(t testing.TB) string {
+	t.Helper()
+	dir := copyConfig(t)
+	files, err := filepath.Glob("testdata/simple/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no testdata/simple", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
 // proc is one palmops process.
 type proc struct {
 	t    testing.TB

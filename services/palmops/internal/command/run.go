@@ -89,7 +89,7 @@ func runAll(ctx context.Context, s Streams, args []string) error {
 	stopping := context.AfterFunc(ctx, a.Stopping)
 	defer stopping()
 	greet(s, o, stack, a)
-	return stack.Run(ctx, run.Named{Name: "admin", Part: a})
+	return stack.Run(ctx, run.Named{Name: "admin", Part: a}, run.Hangup(stack, log))
 }
 
 // softLimit is what Go may hold before it collects more often, in bytes. With the binary's own pages the process stays under

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
@@ -45,8 +46,34 @@ type journal struct {
 
 // entry is one line: when, and the command. The time is the one that scripts and expiry saw.
 type entry struct {
-	T int64    `json:"t"` // Unix milliseconds
-	C []string `json:"c"`
+	T int64    `json:"t"`           // Unix milliseconds
+	C []string `json:"c,omitempty"` // the command, when all of it is text
+	B [][]byte `json:"b,omitempty"` // else: JSON would replace what is no text
+}
+
+func newEntry(at time.Time, command []string) entry {
+	e := entry{T: at.UnixMilli()}
+	for _, a := range command {
+		if !utf8.ValidString(a) {
+			for _, a := range command {
+				e.B = append(e.B, []byte(a))
+			}
+			return e
+		}
+	}
+	e.C = command
+	return e
+}
+
+func (e entry) command() []string {
+	if e.B == nil {
+		return e.C
+	}
+	command := make([]string, len(e.B))
+	for i, a := range e.B {
+		command[i] = string(a)
+	}
+	return command
 }
 
 // openJournal runs what the file holds, writes it anew without what has expired, and listens from then on.
@@ -82,10 +109,11 @@ func (j *journal) replay() error {
 	for {
 		line, err := lines.ReadBytes('\n')
 		var e entry
-		if err != nil || json.Unmarshal(line, &e) != nil || len(e.C) == 0 {
+		if err != nil || json.Unmarshal(line, &e) != nil || len(e.command()) == 0 {
 			break
 		}
-		j.remember(e.C)
+		command := e.command()
+		j.remember(command)
 		now := time.UnixMilli(e.T)
 		if aged.IsZero() {
 			aged = now
@@ -95,8 +123,8 @@ func (j *journal) replay() error {
 			aged = now
 		}
 		j.srv.SetTime(now)
-		args := make([]any, len(e.C))
-		for i, a := range e.C {
+		args := make([]any, len(command))
+		for i, a := range command {
 			args[i] = a
 		}
 		// A command that failed then fails again.
@@ -152,7 +180,7 @@ func (j *journal) write(w io.Writer, command []string) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(entry{T: time.Now().UnixMilli(), C: command}); err != nil {
+	if err := enc.Encode(newEntry(time.Now(), command)); err != nil {
 		return err
 	}
 	n, err := w.Write(b.Bytes())

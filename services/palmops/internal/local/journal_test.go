@@ -48,7 +48,7 @@ func TestJournalBringsBackWhatWasThere(t *testing.T) {
 		}
 		at = v
 	}
-	for _, cmd := range [][]any{{"SET", "r", "零售 <&>\n", "PX", 600000}, {"SET", "gone", "x", "PX", 1}, {"SET", "deleted", "x"}, {"DEL", "deleted"}, {"SET", "r", "anew", "XX", "KEEPTTL"}} {
+	for _, cmd := range [][]any{{"SET", "r", "零售 <&>\n", "PX", 600000}, {"SET", "gone", "x", "PX", 1}, {"SET", "deleted", "x"}, {"DEL", "deleted"}, {"SET", "r", "anew", "XX", "KEEPTTL"}, {"SET", "packed", "d\x9c\xff\x00\n"}} {
 		if err := c.Do(ctx, cmd...).Err(); err != nil {
 			t.Fatalf("%v: %v", cmd, err)
 		}
@@ -71,6 +71,9 @@ func TestJournalBringsBackWhatWasThere(t *testing.T) {
 		}
 		if v, err := c.Get(ctx, "r").Result(); err != nil || v != "anew" {
 			t.Errorf("reply %q %v", v, err)
+		}
+		if v, err := c.Get(ctx, "packed").Result(); err != nil || v != "d\x9c\xff\x00\n" { // sessions are no text
+			t.Errorf("packed %q %v", v, err)
 		}
 		for _, key := range []string{"s", "r"} {
 			if ttl := c.PTTL(ctx, key).Val(); ttl <= 0 || ttl > 10*time.Minute {

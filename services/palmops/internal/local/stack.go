@@ -172,7 +172,7 @@ func load(o Options) (files, error) {
 	ps.Merge(path("dialog.yaml"), conf.Load(path("dialog.yaml"), &f.dialog))
 	f.dialog.Menu, f.dialog.Policy = conf.Near(path("dialog.yaml"), f.dialog.Menu), conf.Near(path("dialog.yaml"), f.dialog.Policy)
 	// The dialog reads them again; here they are read so that their mistakes come with all others.
-	m, err := menu.Load(f.dialog.Menu)
+	m, err := menu.Load(f.dialog.Menu, menu.BuildOptions{Nodes: dialog.NodeNames()})
 	ps.Merge(f.dialog.Menu, err)
 	p, err := policy.Load(f.dialog.Policy)
 	ps.Merge(f.dialog.Policy, err)
@@ -241,7 +241,7 @@ func (s *Stack) Close() {
 }
 
 // Reload reads menu and policy again now.
-func (s *Stack) Reload() error { return s.dialog.Reload() }
+func (s *Stack) Reload(ctx context.Context) error { return s.dialog.Reload(ctx) }
 
 // CallbackURL is where WeCom's callbacks go.
 func (s *Stack) CallbackURL() string { return "http://" + s.gateway.Addr() + "/wecom/ops/callback" }

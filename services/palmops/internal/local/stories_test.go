@@ -64,11 +64,11 @@ func start(t testing.TB, change func(*Options)) *running {
 			t.Errorf("stop: %v", err)
 		}
 	}
-	r.phones.Config = func(_ context.Context, name string, data []byte) error {
-		if err := os.WriteFile(filepath.Join(r.config, filepath.Base(name)), data, 0o600); err != nil {
+	r.phones.Config = func(ctx context.Context, name string, data []byte) error {
+		if err := os.WriteFile(filepath.Join(r.config, filepath.FromSlash(name)), data, 0o600); err != nil {
 			return err
 		}
-		return s.Reload()
+		return s.Reload(ctx)
 	}
 	t.Cleanup(r.stop)
 	return r
@@ -90,7 +90,11 @@ func overlay(t *testing.T, dir string, st story.Story) {
 	t.Helper()
 	for name, data := range st.Files {
 		if file, ok := strings.CutPrefix(name, "config/"); ok {
-			if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), data, 0o600); err != nil {
+			path := filepath.Join(dir, filepath.FromSlash(file))
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, data, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}

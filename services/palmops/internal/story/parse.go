@@ -8,6 +8,9 @@
 //	  掌上运维                      … and these texts come back, in this order, possibly with others between them
 //	  1. 零售事业部
 //	zhangsan> [零售事业部]          types the number that stood in front of 零售事业部
+//	zhangsan> {请输入 (\d+)}        types what the parentheses found in the last answer
+//	zhangsan> 一行\n又一行          \n is a line break
+//	zhangsan! 确认执行              presses the button with that text on the newest card that still has buttons
 //	  ! 支付事业部                  … and this text does not come back
 //	zhangsan< later                waits for something that comes without being asked
 //	  3 → 5
@@ -34,6 +37,7 @@ type Story struct {
 // Kinds of steps.
 const (
 	Says    = "says"
+	Presses = "presses"
 	Hears   = "hears"
 	Replace = "replace"
 	Refused = "refused"
@@ -44,7 +48,7 @@ type Step struct {
 	Line   int // in the archive's file "story", from 1
 	Kind   string
 	User   string
-	Text   string // what is typed; or the file to replace
+	Text   string // what is typed or pressed; or the file to replace
 	With   string // the archive's file that replaces it
 	Expect []string
 	Never  []string
@@ -73,11 +77,6 @@ func Parse(name string, data []byte) (Story, error) {
 	if len(s.Steps) == 0 {
 		return Story{}, fmt.Errorf("%s: nobody says anything", name)
 	}
-	for _, st := range s.Steps {
-		if st.Kind == Says && len(st.Expect) == 0 {
-			return Story{}, fmt.Errorf("%s: story line %d: nothing is expected to come back", name, st.Line)
-		}
-	}
 	return s, nil
 }
 
@@ -99,14 +98,19 @@ func (s *Story) add(n int, line string) error {
 		return nil
 	}
 	if user, text, ok := strings.Cut(line, ">"); ok && word(user) {
-		s.Steps = append(s.Steps, Step{Line: n, Kind: Says, User: user, Text: strings.TrimPrefix(text, " ")})
+		text = strings.ReplaceAll(strings.TrimPrefix(text, " "), `\n`, "\n")
+		s.Steps = append(s.Steps, Step{Line: n, Kind: Says, User: user, Text: text})
+		return nil
+	}
+	if user, text, ok := strings.Cut(line, "!"); ok && word(user) {
+		s.Steps = append(s.Steps, Step{Line: n, Kind: Presses, User: user, Text: strings.TrimSpace(text)})
 		return nil
 	}
 	if user, rest, ok := strings.Cut(line, "<"); ok && word(user) && strings.TrimSpace(rest) == "later" {
 		s.Steps = append(s.Steps, Step{Line: n, Kind: Hears, User: user})
 		return nil
 	}
-	return fmt.Errorf("%q is neither USER> TEXT, nor USER< later, nor replace, nor an indented expectation", line)
+	return fmt.Errorf("%q is neither USER> TEXT, nor USER! BUTTON, nor USER< later, nor replace, nor an indented expectation", line)
 }
 
 func (s *Story) expect(text string) error {

@@ -3,6 +3,8 @@ package story
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"palmops/libs/fault"
 	"palmops/services/simulator/client"
@@ -21,6 +23,27 @@ var _ World = Phones{}
 func (p Phones) Say(ctx context.Context, user, text string) error {
 	_, err := p.Client.Say(ctx, client.SayRequest{User: user, Text: text})
 	return err
+}
+
+// Press presses a button of the newest card that still has buttons.
+func (p Phones) Press(ctx context.Context, user, label string) error {
+	all, err := p.Client.Messages(ctx, user, 0, 0)
+	if err != nil {
+		return err
+	}
+	for _, m := range slices.Backward(all) {
+		if m.Card == nil || m.Card.Disabled || len(m.Card.Buttons) == 0 {
+			continue
+		}
+		for _, b := range m.Card.Buttons {
+			if strings.Contains(b.Text, label) {
+				_, err := p.Client.Press(ctx, client.PressRequest{User: user, TaskID: m.Card.TaskID, Key: b.Key})
+				return err
+			}
+		}
+		return fault.New(fault.NotFound, "the newest card of %s has no button %q:\n%s", user, label, m.Text)
+	}
+	return fault.New(fault.NotFound, "%s has no card with buttons", user)
 }
 
 // Heard waits for messages newer than after.

@@ -11,6 +11,8 @@ import (
 type World interface {
 	// Say types text as user. What comes back is read with Heard.
 	Say(ctx context.Context, user, text string) error
+	// Press presses the button whose text holds label on the user's newest card that has buttons.
+	Press(ctx context.Context, user, label string) error
 	// Heard returns what the user's phone got after seq, waiting until there is something; last is the newest seq.
 	Heard(ctx context.Context, user string, after int64) (texts []string, last int64, err error)
 	// Last is the newest seq of the user's phone now.
@@ -21,7 +23,7 @@ type World interface {
 
 // Play plays a story and returns the first difference as an error. Log gets every line as it is said and heard.
 func Play(ctx context.Context, w World, s Story, log func(string)) error {
-	p := player{world: w, log: log, screen: map[string]string{}, seen: map[string]int64{}}
+	p := player{world: w, log: log, screen: map[string]string{}, heard: map[string]string{}, seen: map[string]int64{}}
 	for _, st := range s.Steps {
 		if err := p.step(ctx, s, st); err != nil {
 			return fmt.Errorf("%s: story line %d: %w", s.Name, st.Line, err)
@@ -34,6 +36,7 @@ type player struct {
 	world  World
 	log    func(string)
 	screen map[string]string // by user: the last text with numbers
+	heard  map[string]string // by user: all texts since they spoke last
 	seen   map[string]int64  // by user: up to which message expectations were matched
 }
 
@@ -61,6 +64,15 @@ func (p *player) step(ctx context.Context, s Story, st Step) error {
 		if err := p.world.Say(ctx, st.User, text); err != nil {
 			return err
 		}
+	case Presses:
+		var err error
+		if p.seen[st.User], err = p.world.Last(ctx, st.User); err != nil {
+			return err
+		}
+		p.log(st.User + "! " + st.Text)
+		if err := p.world.Press(ctx, st.User, st.Text); err != nil {
+			return err
+		}
 	}
 	return p.hear(ctx, st)
 }
@@ -81,6 +93,7 @@ func (p *player) hear(ctx context.Context, st Step) error {
 		for _, t := range texts {
 			p.log(indent(t))
 			all += t + "\n"
+			p.heard[st.User] = all
 			if numbered.MatchString(t) {
 				p.screen[st.User] = t
 			}
@@ -107,8 +120,19 @@ func firstMissing(all string, expect []string) string {
 
 var numbered = regexp.MustCompile(`(?m)^(\d+)\. (.*)$`)
 
-// typed turns [label] into the number that stood in front of the label.
+// typed turns [label] into the number that stood in front of the label, and {pattern} into what it finds.
 func (p *player) typed(user, text string) (string, error) {
+	if len(text) > 2 && text[0] == '{' && text[len(text)-1] == '}' {
+		re, err := regexp.Compile(text[1 : len(text)-1])
+		if err != nil {
+			return "", err
+		}
+		m := re.FindStringSubmatch(p.heard[user])
+		if len(m) < 2 {
+			return "", fmt.Errorf("%s finds no %q in\n%s", user, text, indent(p.heard[user]))
+		}
+		return m[1], nil
+	}
 	if len(text) < 3 || text[0] != '[' || text[len(text)-1] != ']' {
 		return text, nil
 	}

@@ -16,6 +16,10 @@ zhangsan> 菜单
   ! 支付事业部
 zhangsan> [零售事业部]
   Kubernetes
+zhangsan> {Kubernetes (..)}
+  一行
+zhangsan! 确认
+  已受理
 zhangsan< later
   5/5
 replace policy.yaml other.yaml
@@ -34,6 +38,10 @@ type script struct {
 func (s *script) Say(_ context.Context, _, text string) error {
 	s.box = append(s.box, s.answers[text])
 	return nil
+}
+
+func (s *script) Press(ctx context.Context, user, label string) error {
+	return s.Say(ctx, user, "!"+label)
 }
 
 func (s *script) Heard(_ context.Context, _ string, after int64) ([]string, int64, error) {
@@ -62,7 +70,7 @@ func TestPlay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := map[string]string{"菜单": "掌上运维\n1. 零售事业部", "1": "Kubernetes 操作", "later": "5/5 就绪"}
+	good := map[string]string{"菜单": "掌上运维\n1. 零售事业部", "1": "Kubernetes 操作", "操作": "一行\n两行", "!确认": "已受理", "later": "5/5 就绪"}
 	w := &script{answers: good}
 	if err := Play(t.Context(), w, st, func(string) {}); err != nil {
 		t.Fatal(err)
@@ -73,6 +81,8 @@ func TestPlay(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"missing text":   {"1", "something else"},
 		"forbidden text": {"菜单", "掌上运维\n1. 零售事业部\n2. 支付事业部"},
+		"nothing found":  {"1", "Kubernetes"},
+		"dead button":    {"!确认", "已失效"},
 		"no such label":  {"菜单", "掌上运维 1. 零售事业部"},
 		"nothing later":  {"later", ""},
 	} {
@@ -91,7 +101,6 @@ func TestParseRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"no story":          "about\n-- other --\nx\n",
 		"nobody speaks":     "-- story --\n# nothing\n",
-		"nothing expected":  "-- story --\nzhangsan> 1\n",
 		"expect first":      "-- story --\n  hello\n",
 		"unknown line":      "-- story --\nhello\n",
 		"unknown file":      "-- story --\nreplace policy.yaml nowhere\n",

@@ -172,6 +172,8 @@ func TestCut(t *testing.T) {
 func FuzzOpenBook(f *testing.F) {
 	f.Add([]byte(`{"seq":1,"user":"zhangsan","via":"push","msgtype":"text","text":"a","at":"2026-01-01T00:00:00Z","msgid":"5"}` + "\n"))
 	f.Add([]byte("\n\n{\n"))
+	f.Add([]byte(`{"seq":1,"user":"zhangsan","kind":"card","msgid":"5","card":{"buttons":null},"task":"t","rev":1}` + "\n" +
+		`{"seq":1,"user":"zhangsan","kind":"card","msgid":"5","updated":9,"card":{"disabled":true},"task":"t","rev":2}` + "\n"))
 	f.Add([]byte(`{"seq":18446744073709551615,"user":"zhangsan","msgid":"9223372036854775807"}` + "\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "messages.jsonl")
@@ -182,13 +184,15 @@ func FuzzOpenBook(f *testing.F) {
 		if err != nil {
 			t.Fatal(err) // a damaged book is repaired, never refused
 		}
-		before, _ := b.After("zhangsan", 0)
+		before, _ := b.Changes("zhangsan", 0)
 		m, err := b.Add(client.Message{User: "zhangsan", Via: client.ViaPush, Text: "new"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := len(before); n > 0 && m.Seq <= before[n-1].Seq {
-			t.Fatalf("seq %d after %d", m.Seq, before[n-1].Seq)
+		for _, old := range before {
+			if m.Seq <= max(old.Seq, old.Updated) {
+				t.Fatalf("seq %d after %d, changed at %d", m.Seq, old.Seq, old.Updated)
+			}
 		}
 		closeBook(t, b)
 	})

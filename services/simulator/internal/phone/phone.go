@@ -3,7 +3,6 @@ package phone
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -40,6 +39,13 @@ type Options struct {
 	Now       func() time.Time
 	Log       *zap.Logger
 	Observe   func(client.Delivery) // called for each delivery; may be nil
+	Files     Files                 // what the app uploaded; nil means nothing
+}
+
+// Files are the files that the app uploaded.
+type Files interface {
+	// Read returns the content of a file and its name; fault.NotFound when it is unknown or too old.
+	Read(mediaID string) (name string, data []byte, err error)
 }
 
 // Phones are the phones of everybody. Make it with New; what people type is carried while Run runs.
@@ -53,6 +59,7 @@ type Phones struct {
 
 // job is one message on its way to the app. first gets exactly one result, unless Run ends before.
 type job struct {
+	msgID     string // that of the message, or of the card that was pressed
 	message   wecom.Message
 	form      wecom.Form
 	duplicate int
@@ -107,76 +114,9 @@ func (p *Phones) Run(ctx context.Context) {
 	lanes.Wait()
 }
 
-// Say types a text on somebody's phone and waits for the end of the first delivery attempt, at most a little longer than an
-// attempt may take. Errors: fault.NotFound for an unknown person, fault.Invalid for a request out of limits,
-// fault.Transient when too many messages of the person wait, fault.Internal when the message could not be kept.
-func (p *Phones) Say(ctx context.Context, r client.SayRequest) (client.SayResult, error) {
-	var none client.SayResult
-	person, ok := p.o.Directory.Person(r.User)
-	if !ok {
-		return none, fault.WithText(fault.New(fault.NotFound, "say: no such person"), "没有这个人，什么都没有发送。")
-	}
-	form := p.o.Form
-	switch {
-	case r.Form == wecom.FormXML.String():
-		form = wecom.FormXML
-	case r.Form == wecom.FormJSON.String():
-		form = wecom.FormJSON
-	case r.Form != "":
-		return none, invalid("form 只能是 xml 或 json")
-	}
-	switch {
-	case len(r.Text) > MaxSay:
-		return none, invalid(fmt.Sprintf("消息超过 %d 字节", MaxSay))
-	case !utf8.ValidString(r.Text):
-		return none, invalid("消息不是 UTF-8 文本")
-	case r.Duplicate < 0 || r.Duplicate > MaxDuplicates:
-		return none, invalid(fmt.Sprintf("duplicate 只能是 0 到 %d", MaxDuplicates))
-	}
-	lane := p.lanes[person.User]
-	if len(lane) == cap(lane) {
-		return none, fault.WithText(fault.New(fault.Transient, "say: the lane is full"), "这个人有太多消息在等待投递，本条没有发送。请稍后重试。")
-	}
-	said, err := p.o.Book.Add(client.Message{User: person.User, Via: client.ViaUser, MsgType: "text", Text: r.Text})
-	if err != nil {
-		return none, fault.Wrap(fault.Internal, err, "say")
-	}
-	j := &job{
-		message: wecom.Message{
-			ToUserName: p.o.CorpID, FromUserName: person.User, CreateTime: said.At.Unix(), MsgType: "text",
-			AgentID: p.o.AgentID, MsgID: said.MsgID, Content: r.Text,
-		},
-		form: form, duplicate: r.Duplicate, first: make(chan client.SayResult, 1),
-	}
-	out := client.SayResult{MsgID: said.MsgID, Status: client.StatusWaiting}
-	timer := time.NewTimer(p.o.Timeout + 250*time.Millisecond)
-	defer timer.Stop()
-	select {
-	case lane <- j:
-	case <-timer.C: // others filled the lane since
-		out.Status, out.Error = client.StatusFailed, "这个人有太多消息在等待投递，本条没有发送"
-		return out, nil
-	case <-p.closed:
-		out.Status, out.Error = client.StatusFailed, "模拟器正在停止，本条没有发送"
-		return out, nil
-	}
-	select {
-	case res := <-j.first:
-		return res, nil
-	case <-timer.C:
-	case <-ctx.Done():
-	case <-p.closed:
-	}
-	return out, nil
-}
-
-func invalid(text string) error {
-	return fault.WithText(fault.New(fault.Invalid, "say: %s", text), text+"，什么都没有发送。")
-}
-
 // carry delivers one message: attempts until one is answered or none is left.
 func (p *Phones) carry(ctx context.Context, j *job) {
-	out := client.SayResult{MsgID: j.message.MsgID}
+	out := client.SayResult{MsgID: j.msgID}
 	shown := false
 	for n := 1; n <= 1+p.o.Retries; n++ {
 		if n > 1 && !pause(ctx, p.o.Pause) {
@@ -205,7 +145,7 @@ func (p *Phones) carry(ctx context.Context, j *job) {
 			return
 		}
 	}
-	p.o.Log.Warn("a message was not delivered", zap.String("msgid", j.message.MsgID), zap.Int("attempts", out.Attempts))
+	p.o.Log.Warn("a message was not delivered", zap.String("msgid", j.msgID), zap.Int("attempts", out.Attempts))
 }
 
 // summary is what Say tells about the first attempt.
@@ -230,7 +170,7 @@ func (p *Phones) attempts(ctx context.Context, j *job, n, copies int) <-chan res
 	var all sync.WaitGroup
 	for c := range copies {
 		all.Go(func() {
-			r := p.sender.attempt(ctx, j.message, j.form)
+			r := p.sender.attempt(ctx, j.msgID, j.message, j.form)
 			d := &r.delivery
 			d.Attempt, d.Limit, d.Copy = n, 1+p.o.Retries, c
 			p.delivered(*d)
@@ -260,13 +200,18 @@ func (p *Phones) show(m wecom.Message, r result) string {
 	return shown.Text
 }
 
-// Push shows a message that the app sent with message/send, and returns its msgid. An unknown person is fault.NotFound.
+// Push shows a text that the app sent with message/send, and returns its msgid. An unknown person is fault.NotFound.
 func (p *Phones) Push(user, msgType, text string) (string, error) {
-	person, ok := p.o.Directory.Person(user)
+	return p.push(client.Message{User: user, Via: client.ViaPush, MsgType: msgType, Text: Cut(text)})
+}
+
+func (p *Phones) push(m client.Message) (string, error) {
+	person, ok := p.o.Directory.Person(m.User)
 	if !ok {
 		return "", fault.New(fault.NotFound, "push: no such person")
 	}
-	shown, err := p.o.Book.Add(client.Message{User: person.User, Via: client.ViaPush, MsgType: msgType, Text: Cut(text)})
+	m.User = person.User
+	shown, err := p.o.Book.Add(m)
 	if err != nil {
 		return "", fault.Wrap(fault.Internal, err, "push")
 	}

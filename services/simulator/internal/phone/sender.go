@@ -39,10 +39,10 @@ type result struct {
 	delivery client.Delivery
 }
 
-// attempt encrypts a message anew, posts it, and judges the answer.
-func (s *sender) attempt(ctx context.Context, m wecom.Message, form wecom.Form) (r result) {
+// attempt encrypts a message anew, posts it, and judges the answer. It is reported under msgID: an event has none of its own.
+func (s *sender) attempt(ctx context.Context, msgID string, m wecom.Message, form wecom.Form) (r result) {
 	start := s.now()
-	r = result{delivery: client.Delivery{Kind: client.KindCallback, User: m.FromUserName, MsgID: m.MsgID, Form: form.String(), At: start}}
+	r = result{delivery: client.Delivery{Kind: client.KindCallback, User: m.FromUserName, MsgID: msgID, Form: form.String(), At: start}}
 	d := &r.delivery
 	defer func() { d.Millis = float64(s.now().Sub(start).Microseconds()) / 1000 }()
 
@@ -86,6 +86,12 @@ func (s *sender) attempt(ctx context.Context, m wecom.Message, form wecom.Form) 
 	reply, err := s.open(answer, m)
 	if err != nil {
 		d.Outcome, d.Error = client.OutcomeReplyNG, "回复没有显示："+reason(err)
+		return r
+	}
+	if m.MsgType == msgEvent {
+		// A press may be answered with an update of its card (page 90241). WeCom's pages contradict each other about it, so no
+		// app should count on it, and nothing else is shown either.
+		d.Outcome, d.Error = client.OutcomeReplyNG, "按钮事件的当场答复没有显示：请用 update_template_card 更新卡片"
 		return r
 	}
 	d.Outcome, r.reply = client.OutcomeReply, &reply

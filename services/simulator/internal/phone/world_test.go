@@ -166,8 +166,10 @@ func directory() *phone.Directory {
 		[]phone.Person{
 			{User: "zhangsan", Name: "张三", Departments: []int64{2}},
 			{User: "lisi", Name: "李四", Departments: []int64{2}, Leads: []int64{2}},
+			{User: "laoren", Name: "老任", Departments: []int64{2}, Plain: true},
 		},
 		[]phone.Department{{ID: 1, Name: "掌上公司"}, {ID: 2, ParentID: 1, Name: "零售事业部"}},
+		[]phone.Tag{{ID: 1, Name: "值班", Users: []string{"ZhangSan", "laoren"}}},
 	)
 }
 

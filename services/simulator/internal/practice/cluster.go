@@ -55,7 +55,11 @@ func New(o Options) (*Cluster, error) {
 	}
 	if err == nil && o.Path != "" {
 		c.store = newStore(version, objects, o.History, write)
-		return c, nil
+		err := c.store.change(func(t *transaction) error {
+			furnish(t, c.timestamp())
+			return nil
+		})
+		return c, err
 	}
 	if o.Path != "" && !errors.Is(err, fs.ErrNotExist) {
 		o.Log.Warn("the practice cluster's state cannot be read; it is put aside and a new cluster made", zap.String("file", o.Path), zap.Error(err))

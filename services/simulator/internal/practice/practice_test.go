@@ -44,7 +44,7 @@ func TestListAndGet(t *testing.T) {
 	for _, n := range ns.Items {
 		names = append(names, n.Name)
 	}
-	if !slices.Equal(names, []string{"default", "kube-system", "pay", "shop"}) {
+	if !slices.Equal(names, []string{"default", "kube-system", "logi", "pay", "plat", "shop"}) {
 		t.Errorf("%v", names)
 	}
 	shop, err := w.AppsV1().Deployments("shop").List(limited(t), metav1.ListOptions{})

@@ -13,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/rand"
 )
 
@@ -31,7 +32,8 @@ type plan struct {
 func (p plan) empty() bool { return p.deployment == nil && len(p.put) == 0 && len(p.remove) == 0 }
 
 // reconcile makes one step from what is towards what the deployment's spec asks for: it creates missing pods at once, and lets one pod
-// become ready or go. It is pure but for the random ends of pod names, and changes none of its arguments.
+// become ready or go. When the template has changed, pods are replaced within the bounds of the strategy. It is pure but for the random
+// ends of pod names, and changes none of its arguments.
 func reconcile(d *appsv1.Deployment, owned []*corev1.Pod, now metav1.Time) plan {
 	var p plan
 	want := int(wanted(d))
@@ -46,6 +48,7 @@ func reconcile(d *appsv1.Deployment, owned []*corev1.Pod, now metav1.Time) plan 
 	}
 	waiting := notReady(current)
 	canReady := len(waiting) > 0 && len(current)-len(waiting) < limit(d)
+	surge, unavailable := rollingBounds(d)
 	switch {
 	case len(old) == 0 && len(current) < want:
 		for range want - len(current) {
@@ -53,12 +56,12 @@ func reconcile(d *appsv1.Deployment, owned []*corev1.Pod, now metav1.Time) plan 
 		}
 	case len(old) == 0 && len(current) > want:
 		p.remove = append(p.remove, victim(current))
+	case len(old) > 0 && len(current) < want && len(owned) < want+surge && d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType:
+		p.put = append(p.put, newPod(d, hash, now))
+	case len(old) > 0 && mayGo(victim(old), owned, want-unavailable):
+		p.remove = append(p.remove, victim(old))
 	case canReady:
 		p.put = append(p.put, makeReady(waiting[0], now))
-	case len(old) > 0 && len(current) < want && len(current)+len(old) <= want:
-		p.put = append(p.put, newPod(d, hash, now)) // a rolling update, one pod above the wanted number
-	case len(old) > 0 && len(waiting) == 0:
-		p.remove = append(p.remove, victim(old))
 	}
 	after := slices.Clone(owned)
 	for _, pod := range p.remove {
@@ -84,6 +87,37 @@ func wanted(d *appsv1.Deployment) int32 {
 		return 1
 	}
 	return *d.Spec.Replicas
+}
+
+// rollingBounds are how many pods above the wanted number there may be while pods are replaced, and how many of the wanted number may
+// be missing: percentages of the wanted number, the first rounded up and the second down. One of the two is at least 1, as in a real
+// controller, or nothing would ever move.
+func rollingBounds(d *appsv1.Deployment) (surge, unavailable int) {
+	want := int(wanted(d))
+	if d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
+		return 0, max(1, want)
+	}
+	quarter := intstr.FromString("25%")
+	maxSurge, maxUnavailable := &quarter, &quarter
+	if r := d.Spec.Strategy.RollingUpdate; r != nil {
+		if r.MaxSurge != nil {
+			maxSurge = r.MaxSurge
+		}
+		if r.MaxUnavailable != nil {
+			maxUnavailable = r.MaxUnavailable
+		}
+	}
+	surge, errSurge := intstr.GetScaledValueFromIntOrPercent(maxSurge, want, true)
+	unavailable, errUnavailable := intstr.GetScaledValueFromIntOrPercent(maxUnavailable, want, false)
+	if errSurge != nil || errUnavailable != nil || surge < 0 || unavailable < 0 || surge+unavailable == 0 {
+		return max(0, surge), 1
+	}
+	return surge, unavailable
+}
+
+// mayGo says whether a pod can be taken away with at least so many others ready.
+func mayGo(pod *corev1.Pod, owned []*corev1.Pod, least int) bool {
+	return !isReady(pod) || len(owned)-len(notReady(owned))-1 >= least
 }
 
 func limit(d *appsv1.Deployment) int {

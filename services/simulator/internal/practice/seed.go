@@ -33,6 +33,10 @@ func samples() []sample {
 		{namespace: "shop", name: "stuck", replicas: 1, image: "registry.local/shop/stuck:0.0.1", readyLimit: "1"},
 		{namespace: "pay", name: "gateway", replicas: 3, image: "registry.local/pay/gateway:7.1.4", port: 8443},
 		{namespace: "pay", name: "ledger", replicas: 2, image: "registry.local/pay/ledger:4.6.2", port: 9100},
+		{namespace: "logi", name: "route", replicas: 2, image: "registry.local/logi/route:3.3.0", port: 9200},
+		{namespace: "logi", name: "track", replicas: 3, image: "registry.local/logi/track:1.12.5", port: 9201},
+		{namespace: "plat", name: "login", replicas: 4, image: "registry.local/plat/login:6.0.2", port: 8444},
+		{namespace: "plat", name: "config", replicas: 1, image: "registry.local/plat/config:2.8.1", port: 9300},
 		{namespace: "kube-system", name: "coredns", replicas: 2, image: "registry.k8s.io/coredns/coredns:v1.13.1", port: 53},
 	}
 }
@@ -45,37 +49,53 @@ func seed(now metav1.Time) (uint64, state) {
 	s := newStore(firstVersion, state{}, 0, nil)
 	// Neither the function nor the saving can fail here.
 	_ = s.change(func(t *transaction) error {
-		for _, name := range []string{"default", "kube-system", "pay", "shop"} {
-			t.put(namespaces.name, namespaces.withType(&corev1.Namespace{
-				ObjectMeta: metav1.ObjectMeta{Name: name, UID: newUID(), CreationTimestamp: now, Labels: map[string]string{corev1.LabelMetadataName: name}},
-				Spec:       corev1.NamespaceSpec{Finalizers: []corev1.FinalizerName{corev1.FinalizerKubernetes}},
-				Status:     corev1.NamespaceStatus{Phase: corev1.NamespaceActive},
-			}))
-		}
-		for _, one := range samples() {
-			d := one.deployment(now)
-			var owned []*corev1.Pod
-			for {
-				p := reconcile(d, owned, now)
-				if p.empty() {
-					break
-				}
-				for _, pod := range p.put {
-					owned = slices.DeleteFunc(owned, func(o *corev1.Pod) bool { return o.Name == pod.Name })
-					owned = append(owned, pod)
-				}
-				if p.deployment != nil {
-					d = p.deployment
-				}
-			}
-			t.put(deployments.name, deployments.withType(d))
-			for _, pod := range owned {
-				t.put(pods.name, pod)
-			}
-		}
+		furnish(t, now)
 		return nil
 	})
 	return s.version, s.objects
+}
+
+// furnish adds the namespaces that are missing, each with its deployments and their pods, all ready. The API has no way to delete
+// a namespace: one is missing from a new cluster, or from the file of an older program that did not know it.
+func furnish(t *transaction, now metav1.Time) {
+	for _, name := range []string{"default", "kube-system", "logi", "pay", "plat", "shop"} {
+		if _, there := t.get(namespaces.name, key{name: name}); there {
+			continue
+		}
+		t.put(namespaces.name, namespaces.withType(&corev1.Namespace{
+			ObjectMeta: metav1.ObjectMeta{Name: name, UID: newUID(), CreationTimestamp: now, Labels: map[string]string{corev1.LabelMetadataName: name}},
+			Spec:       corev1.NamespaceSpec{Finalizers: []corev1.FinalizerName{corev1.FinalizerKubernetes}},
+			Status:     corev1.NamespaceStatus{Phase: corev1.NamespaceActive},
+		}))
+		for _, one := range samples() {
+			if one.namespace == name {
+				one.put(t, now)
+			}
+		}
+	}
+}
+
+// put adds a deployment that has got everything it asks for.
+func (s sample) put(t *transaction, now metav1.Time) {
+	d := s.deployment(now)
+	var owned []*corev1.Pod
+	for {
+		p := reconcile(d, owned, now)
+		if p.empty() {
+			break
+		}
+		for _, pod := range p.put {
+			owned = slices.DeleteFunc(owned, func(o *corev1.Pod) bool { return o.Name == pod.Name })
+			owned = append(owned, pod)
+		}
+		if p.deployment != nil {
+			d = p.deployment
+		}
+	}
+	t.put(deployments.name, deployments.withType(d))
+	for _, pod := range owned {
+		t.put(pods.name, pod)
+	}
 }
 
 func (s sample) deployment(now metav1.Time) *appsv1.Deployment {

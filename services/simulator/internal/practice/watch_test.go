@@ -45,12 +45,12 @@ func TestPaging(t *testing.T) {
 		if list.Continue == "" {
 			break
 		}
-		if len(list.Items) != 3 || list.RemainingItemCount == nil || *list.RemainingItemCount != int64(8-len(names)) {
+		if len(list.Items) != 3 || list.RemainingItemCount == nil || *list.RemainingItemCount != int64(12-len(names)) {
 			t.Errorf("page %d: %d items, %v left", page, len(list.Items), list.RemainingItemCount)
 		}
 		opts.Continue = list.Continue
 	}
-	if len(names) != 8 || !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != 8 {
+	if len(names) != 12 || !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != 12 {
 		t.Errorf("%v", names)
 	}
 }

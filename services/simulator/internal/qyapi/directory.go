@@ -17,6 +17,11 @@ func (a *API) user(r *http.Request) reply {
 	if !known {
 		return reply{code: codeNoUser}
 	}
+	return reply{fields: a.details(p)}
+}
+
+// details are what user/get and user/list tell of somebody.
+func (a *API) details(p phone.Person) map[string]any {
 	lead := make([]int, len(p.Departments))
 	for i, dep := range p.Departments {
 		if slices.Contains(p.Leads, dep) {
@@ -27,11 +32,63 @@ func (a *API) user(r *http.Request) reply {
 	if len(p.Departments) > 0 {
 		main = p.Departments[0]
 	}
-	return reply{fields: map[string]any{
+	return map[string]any{
 		"userid": p.User, "name": p.Name, "position": p.Position, "alias": "", "status": 1, "enable": 1,
 		"department": p.Departments, "order": make([]int, len(p.Departments)), "is_leader_in_dept": lead,
 		"main_department": main, "direct_leader": a.leaders(p), "extattr": map[string]any{"attrs": []any{}},
-	}}
+	}
+}
+
+// listed are the members that user/simplelist and user/list are asked for: those of department_id, with fetch_child=1 those of all
+// departments below it as well.
+func (a *API) listed(r *http.Request, entry func(phone.Person) map[string]any) reply {
+	q := r.URL.Query()
+	id, err := strconv.ParseInt(q.Get("department_id"), 10, 64)
+	below := q.Get("fetch_child")
+	if err != nil || (below != "" && below != "0" && below != "1") {
+		return reply{code: codeParam}
+	}
+	if _, known := a.o.Directory.Department(id); !known {
+		return reply{code: codeNoDepartment}
+	}
+	out := []map[string]any{}
+	for _, p := range members(a.o.Directory, id, below == "1") {
+		out = append(out, entry(p))
+	}
+	return ok("userlist", out)
+}
+
+func (a *API) users(r *http.Request) reply { return a.listed(r, a.details) }
+
+func (a *API) userNames(r *http.Request) reply {
+	return a.listed(r, func(p phone.Person) map[string]any {
+		return map[string]any{"userid": p.User, "name": p.Name, "department": p.Departments}
+	})
+}
+
+func (a *API) tags(*http.Request) reply {
+	out := []map[string]any{}
+	for _, t := range a.o.Directory.Tags() {
+		out = append(out, map[string]any{"tagid": t.ID, "tagname": t.Name})
+	}
+	return ok("taglist", out)
+}
+
+func (a *API) tag(r *http.Request) reply {
+	text := r.URL.Query().Get("tagid")
+	if text == "" {
+		return reply{code: codeTagMissing}
+	}
+	id, err := strconv.ParseInt(text, 10, 64)
+	t, people, known := a.o.Directory.Tagged(id)
+	if err != nil || !known {
+		return reply{code: codeTag}
+	}
+	out := []map[string]any{}
+	for _, p := range people {
+		out = append(out, map[string]any{"userid": p.User, "name": p.Name})
+	}
+	return reply{fields: map[string]any{"tagname": t.Name, "userlist": out, "partylist": []int64{}}}
 }
 
 // leaders are the leads of somebody's departments, without that person.

@@ -1,8 +1,9 @@
 // Package qyapi is the part of WeCom's API (qyapi.weixin.qq.com/cgi-bin) that palmops calls, with WeCom's own return codes:
-// access tokens, sending messages, reading the directory, and the address lists.
+// access tokens, sending and updating messages, uploading files, reading the directory, and the address lists.
 //
-// As at WeCom, every answer is a 200 with errcode and errmsg, also a refusal. Sources: developer.work.weixin.qq.com/document/path,
-// pages 91039 (tokens), 90236 (message/send), 90196, 90208, 95350, 90216 (directory), 92521, 92520 (addresses), 90313 (codes).
+// As at WeCom, every answer but that of media/get is a 200 with errcode and errmsg, also a refusal. Sources:
+// developer.work.weixin.qq.com/document/path, pages 91039 (tokens), 90236 (message/send), 94888 (update_template_card), 90253, 90254 (media),
+// 90196, 90200, 90201, 90208, 95350, 90216, 90213 (directory), 92521, 92520 (addresses), 90313 (codes).
 package qyapi
 
 import (
@@ -14,35 +15,8 @@ import (
 	"time"
 
 	"palmops/services/simulator/client"
+	"palmops/services/simulator/internal/media"
 	"palmops/services/simulator/internal/phone"
-)
-
-// Return codes, page 90313. Only those that are given out here.
-const (
-	codeOK            = 0
-	codeBusy          = -1
-	codeSecret        = 40001 // wrong secret
-	codeUserID        = 40003 // no user id
-	codeMsgType       = 40008
-	codeCorpID        = 40013
-	codeToken         = 40014
-	codeAgentID       = 40056
-	codeParam         = 40058
-	codeURL           = 40066 // no such path; the page has no code for it, this one is what WeChat's platforms answer
-	codeTokenMissing  = 41001
-	codeCorpIDMissing = 41002
-	codeSecretMissing = 41004
-	codeTokenExpired  = 42001
-	codeNeedGet       = 43001
-	codeNeedPost      = 43002
-	codeContentEmpty  = 44004
-	codeTooLong       = 45002
-	codeJSON          = 47001
-	codeNoUser        = 60111
-	codeNoDepartment  = 60123
-	codeNoReceiver    = 81013 // every receiver is unknown
-	codeReceiverEmpty = 82001
-	codeOtherAgent    = 301002 // the token is another app's
 )
 
 // maxBody is the largest request body, in bytes.
@@ -50,35 +24,52 @@ const maxBody = 1 << 20
 
 // Phones show what the app sends. The implementation is *phone.Phones.
 type Phones interface {
-	// Push shows a message and returns its id; fault.NotFound when there is no such person.
+	// Push shows a text and returns its id; fault.NotFound when there is no such person.
 	Push(user, msgType, text string) (msgID string, err error)
+	// PushFile shows a file, as Push does.
+	PushFile(user string, f client.File) (msgID string, err error)
+	// PushCard shows a card to people, with a response code when answer is set; fault.Conflict when its task id has been used.
+	PushCard(users []string, c client.Card, answer bool) (msgID, responseCode string, err error)
+	// UpdateCard uses up a response code and changes the card for people, nil for all; missing are those who do not have it, in lower
+	// case. fault.Expired for a bad code, fault.NotFound when nobody has the card, or the error of change.
+	UpdateCard(responseCode string, users []string, change func(taskID string, c client.Card) (client.Card, error)) (missing []string, err error)
 	// Delivered is told of each push for those who watch.
 	Delivered(d client.Delivery)
 }
 
-// Options are what an API needs; all are required.
+// Media keeps what the app uploads. The implementation is *media.Store.
+type Media interface {
+	Put(kind, name string, data []byte) (media.File, error)
+	Stat(id string) (media.File, bool)
+	Read(id string) (name string, data []byte, err error)
+}
+
+// Options are what an API needs; all but Sent are required.
 type Options struct {
 	CorpID    string
 	Secret    string
 	AgentID   int64
 	Directory *phone.Directory
 	Phones    Phones
+	Media     Media
 	Now       func() time.Time
+	Sent      string // a file that remembers messages with a duplicate check; "" keeps them in memory
 }
 
 // API answers /cgi-bin/. It is safe for concurrent use.
 type API struct {
 	o      Options
 	tokens tokens
-	sent   sentStore
+	sent   *sentStore
 	calls  map[string]call
 }
 
 // call is one API path.
 type call struct {
 	method string
-	open   bool // needs no access token
 	do     func(*http.Request) reply
+	open   bool  // needs no access token
+	most   int64 // bytes of a request body; 0 means maxBody
 }
 
 // reply is the body of an answer; errcode and errmsg are added.
@@ -86,22 +77,36 @@ type reply struct {
 	code   int
 	msg    string // detail after the code's own text
 	fields map[string]any
+	file   func(http.ResponseWriter) // writes the whole answer instead
 }
 
-// New makes the API.
-func New(o Options) *API {
-	a := &API{o: o, tokens: tokens{now: o.Now}, sent: sentStore{now: o.Now, sent: map[[32]byte]sentMessage{}}}
-	a.calls = map[string]call{
-		"gettoken":              {http.MethodGet, true, a.getToken},
-		"message/send":          {http.MethodPost, false, a.send},
-		"user/get":              {http.MethodGet, false, a.user},
-		"department/list":       {http.MethodGet, false, a.departments},
-		"department/simplelist": {http.MethodGet, false, a.departmentIDs},
-		"tag/list":              {http.MethodGet, false, func(*http.Request) reply { return ok("taglist", []any{}) }},
-		"getcallbackip":         {http.MethodGet, false, func(*http.Request) reply { return ok("ip_list", []string{"127.0.0.1"}) }},
-		"get_api_domain_ip":     {http.MethodGet, false, func(*http.Request) reply { return ok("ip_list", []string{"127.0.0.1"}) }},
+// New makes the API. The error is about the file Sent.
+func New(o Options) (*API, error) {
+	sent, err := openSent(o.Sent, o.Now)
+	if err != nil {
+		return nil, err
 	}
-	return a
+	a := &API{o: o, tokens: tokens{now: o.Now}, sent: sent}
+	get := func(do func(*http.Request) reply) call { return call{method: http.MethodGet, do: do} }
+	post := func(do func(*http.Request) reply) call { return call{method: http.MethodPost, do: do} }
+	addresses := get(func(*http.Request) reply { return ok("ip_list", []string{"127.0.0.1"}) })
+	a.calls = map[string]call{
+		"gettoken":                     {method: http.MethodGet, do: a.getToken, open: true},
+		"message/send":                 post(a.send),
+		"message/update_template_card": post(a.updateCard),
+		"media/upload":                 {method: http.MethodPost, do: a.upload, most: maxFile + maxBody},
+		"media/get":                    get(a.download),
+		"user/get":                     get(a.user),
+		"user/simplelist":              get(a.userNames),
+		"user/list":                    get(a.users),
+		"department/list":              get(a.departments),
+		"department/simplelist":        get(a.departmentIDs),
+		"tag/list":                     get(a.tags),
+		"tag/get":                      get(a.tag),
+		"getcallbackip":                addresses,
+		"get_api_domain_ip":            addresses,
+	}
+	return a, nil
 }
 
 // Invalidate makes every access token invalid before its time, as WeCom may do.
@@ -110,6 +115,10 @@ func (a *API) Invalidate() { a.tokens.invalidate() }
 // ServeHTTP answers one call.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := a.answer(w, r)
+	if out.file != nil {
+		out.file(w)
+		return
+	}
 	if out.fields == nil {
 		out.fields = map[string]any{}
 	}
@@ -133,7 +142,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request) reply {
 			return reply{code: code}
 		}
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	r.Body = http.MaxBytesReader(w, r.Body, max(c.most, maxBody))
 	return c.do(r)
 }
 
@@ -153,42 +162,3 @@ func readJSON(r *http.Request, out any) (raw []byte, code int) {
 }
 
 func ok(name string, value any) reply { return reply{fields: map[string]any{name: value}} }
-
-func message(r reply) string {
-	text, known := messages[r.code]
-	if !known {
-		text = "error"
-	}
-	if r.msg != "" {
-		text += ", " + r.msg
-	}
-	return text
-}
-
-// messages are the texts of the codes. Programs judge by the code; WeCom changes the texts.
-var messages = map[int]string{
-	codeOK:            "ok",
-	codeBusy:          "system busy",
-	codeSecret:        "invalid credential",
-	codeUserID:        "invalid userid",
-	codeMsgType:       "invalid message type",
-	codeCorpID:        "invalid corpid",
-	codeToken:         "invalid access_token",
-	codeAgentID:       "invalid agentid",
-	codeParam:         "invalid Request Parameter",
-	codeURL:           "invalid url",
-	codeTokenMissing:  "access_token missing",
-	codeCorpIDMissing: "corpid missing",
-	codeSecretMissing: "corpsecret missing",
-	codeTokenExpired:  "access_token expired",
-	codeNeedGet:       "require GET method",
-	codeNeedPost:      "require POST method",
-	codeContentEmpty:  "content empty",
-	codeTooLong:       "msg content size out of limit",
-	codeJSON:          "data format error",
-	codeNoUser:        "userid not found",
-	codeNoDepartment:  "invalid party id",
-	codeNoReceiver:    "user & party & tag all invalid",
-	codeReceiverEmpty: "user & party & tag all empty",
-	codeOtherAgent:    "not allow to use this agentid",
-}

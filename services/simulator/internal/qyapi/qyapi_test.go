@@ -13,6 +13,7 @@ import (
 	"palmops/libs/fault"
 	"palmops/libs/wecom"
 	"palmops/services/simulator/client"
+	"palmops/services/simulator/internal/media"
 	"palmops/services/simulator/internal/phone"
 	"palmops/services/simulator/internal/qyapi"
 )
@@ -41,6 +42,19 @@ func (p *phones) Push(user, msgType, text string) (string, error) {
 	return fmt.Sprintf("id%d", len(p.shown)), nil
 }
 
+func (p *phones) PushFile(user string, f client.File) (string, error) {
+	return p.Push(user, "file", f.Name)
+}
+
+func (p *phones) PushCard(users []string, c client.Card, _ bool) (string, string, error) {
+	id, err := p.Push(strings.Join(users, "+"), c.CardType, c.Text())
+	return id, "code", err
+}
+
+func (p *phones) UpdateCard(string, []string, func(string, client.Card) (client.Card, error)) ([]string, error) {
+	return nil, fault.New(fault.Expired, "no card is kept here")
+}
+
 func (p *phones) Delivered(d client.Delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -49,26 +63,42 @@ func (p *phones) Delivered(d client.Delivery) {
 
 type world struct {
 	*phones
-	t   *testing.T
-	api *qyapi.API
-	now time.Time
+	t         *testing.T
+	api       *qyapi.API
+	directory *phone.Directory
+	now       time.Time
+	sent      string // file
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{phones: &phones{}, t: t, now: time.Unix(1_800_000_000, 0)}
-	w.api = qyapi.New(qyapi.Options{
-		CorpID: corp, Secret: secret, AgentID: agent, Phones: w.phones, Now: func() time.Time { return w.now },
-		Directory: phone.NewDirectory(
-			[]phone.Person{
-				{User: "zhangsan", Name: "张三", Position: "运维", Departments: []int64{2}},
-				{User: "lisi", Name: "李四", Departments: []int64{2}, Leads: []int64{2}},
-				{User: "wangwu", Name: "王五", Departments: []int64{3}},
-			},
-			[]phone.Department{{ID: 1, Name: "公司"}, {ID: 2, ParentID: 1, Name: "零售"}, {ID: 3, ParentID: 1, Name: "支付"}, {ID: 5, ParentID: 2, Name: "门店"}},
-		),
-	})
+	w.make(w.phones, phone.NewDirectory(
+		[]phone.Person{
+			{User: "zhangsan", Name: "张三", Position: "运维", Departments: []int64{2}},
+			{User: "lisi", Name: "李四", Departments: []int64{2}, Leads: []int64{2}},
+			{User: "wangwu", Name: "王五", Departments: []int64{3}},
+			{User: "menshi", Name: "门市", Departments: []int64{5}, Plain: true},
+		},
+		[]phone.Department{{ID: 1, Name: "公司"}, {ID: 2, ParentID: 1, Name: "零售"}, {ID: 3, ParentID: 1, Name: "支付"}, {ID: 5, ParentID: 2, Name: "门店"}},
+		[]phone.Tag{{ID: 1, Name: "值班", Users: []string{"lisi", "wangwu"}}, {ID: 7, Name: "空"}},
+	))
 	return w
+}
+
+// make makes the API; what it takes in is kept in memory.
+func (w *world) make(p qyapi.Phones, d *phone.Directory) {
+	w.t.Helper()
+	clock := func() time.Time { return w.now }
+	files, err := media.Open("", clock)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.directory = d
+	w.api, err = qyapi.New(qyapi.Options{CorpID: corp, Secret: secret, AgentID: agent, Phones: p, Media: files, Now: clock, Directory: d, Sent: w.sent})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // call makes one call and returns the answer's fields.
@@ -148,7 +178,12 @@ func TestSend(t *testing.T) {
 	}
 	w.send(0, `{"touser":"@all","msgtype":"markdown","agentid":"1000002","markdown":{"content":"**b**"}}`)
 	w.send(0, `{"toparty":"2|99","msgtype":"text","agentid":1000002,"text":{"content":"party"}}`)
-	want := "zhangsan text 你好,lisi text 你好,zhangsan markdown **b**,lisi markdown **b**,wangwu markdown **b**,zhangsan text party,lisi text party"
+	out = w.send(0, `{"totag":"1|9","msgtype":"text","agentid":1000002,"text":{"content":"tag"}}`)
+	if out["invalidtag"] != "9" {
+		t.Errorf("%v", out)
+	}
+	want := "zhangsan text 你好,lisi text 你好,zhangsan markdown **b**,lisi markdown **b**,wangwu markdown **b**,menshi markdown **b**," +
+		"zhangsan text party,lisi text party,menshi text party,lisi text tag,wangwu text tag"
 	if got := strings.Join(w.shown, ","); got != want {
 		t.Errorf("shown %s", got)
 	}
@@ -186,33 +221,6 @@ func TestSendRefusals(t *testing.T) {
 	}
 }
 
-func TestDuplicateCheck(t *testing.T) {
-	w := newWorld(t)
-	body := `{"touser":"lisi","msgtype":"text","agentid":1000002,"text":{"content":"x"},"enable_duplicate_check":1,"duplicate_check_interval":60}`
-	first := w.send(0, body)
-	var all sync.WaitGroup
-	for range 4 {
-		all.Go(func() {
-			if again := w.send(0, " "+body); again["msgid"] != first["msgid"] {
-				t.Errorf("%v", again)
-			}
-		})
-	}
-	all.Wait()
-	w.send(0, strings.Replace(body, `"x"`, `"y"`, 1))
-	if got := strings.Join(w.shown, ","); got != "lisi text x,lisi text y" {
-		t.Errorf("shown %s", got)
-	}
-	w.now = w.now.Add(time.Minute)
-	w.send(0, body)
-	plain := `{"touser":"lisi","msgtype":"text","agentid":1000002,"text":{"content":"z"}}`
-	w.send(0, plain)
-	w.send(0, plain)
-	if len(w.shown) != 5 {
-		t.Errorf("shown %v", w.shown)
-	}
-}
-
 func TestDirectory(t *testing.T) {
 	w := newWorld(t)
 	token := w.token()
@@ -232,9 +240,40 @@ func TestDirectory(t *testing.T) {
 	}
 	w.wantCode(60123, "GET", "department/list?id=77&access_token="+token, "")
 	w.wantCode(40058, "GET", "department/simplelist?id=x&access_token="+token, "")
-	if out = w.wantCode(0, "GET", "tag/list?access_token="+token, ""); fmt.Sprint(out["taglist"]) != "[]" {
+	if out = w.wantCode(0, "GET", "tag/list?access_token="+token, ""); fmt.Sprint(out["taglist"]) != "[map[tagid:1 tagname:值班] map[tagid:7 tagname:空]]" {
 		t.Errorf("%v", out)
 	}
+	if out = w.wantCode(0, "GET", "tag/get?tagid=1&access_token="+token, ""); fmt.Sprint(out["tagname"], out["userlist"], out["partylist"]) != "值班[map[name:李四 userid:lisi] map[name:王五 userid:wangwu]] []" {
+		t.Errorf("%v", out)
+	}
+	if out = w.wantCode(0, "GET", "tag/get?tagid=7&access_token="+token, ""); fmt.Sprint(out["userlist"]) != "[]" {
+		t.Errorf("%v", out)
+	}
+	w.wantCode(41017, "GET", "tag/get?access_token="+token, "")
+	w.wantCode(40068, "GET", "tag/get?tagid=2&access_token="+token, "")
+	for query, want := range map[string]string{
+		"department_id=1": "[]", "department_id=1&fetch_child=1": "[zhangsan lisi wangwu menshi]", "department_id=2&fetch_child=0": "[zhangsan lisi]",
+		"department_id=2&fetch_child=1": "[zhangsan lisi menshi]", "department_id=5": "[menshi]",
+	} {
+		for _, path := range []string{"user/simplelist", "user/list"} {
+			out = w.wantCode(0, "GET", path+"?"+query+"&access_token="+token, "")
+			ids := []any{}
+			list, _ := out["userlist"].([]any)
+			for _, one := range list {
+				user, _ := one.(map[string]any)
+				ids = append(ids, user["userid"])
+				if _, whole := user["position"]; whole != (path == "user/list") || user["name"] == "" {
+					t.Errorf("%s: %v", path, user)
+				}
+			}
+			if fmt.Sprint(ids) != want {
+				t.Errorf("%s?%s: %v, want %s", path, query, ids, want)
+			}
+		}
+	}
+	w.wantCode(60123, "GET", "user/list?department_id=77&access_token="+token, "")
+	w.wantCode(40058, "GET", "user/simplelist?access_token="+token, "")
+	w.wantCode(40058, "GET", "user/simplelist?department_id=2&fetch_child=2&access_token="+token, "")
 	for _, path := range []string{"getcallbackip", "get_api_domain_ip"} {
 		if out = w.wantCode(0, "GET", path+"?access_token="+token, ""); fmt.Sprint(out["ip_list"]) != "[127.0.0.1]" {
 			t.Errorf("%v", out)
@@ -279,6 +318,7 @@ func FuzzSend(f *testing.F) {
 	f.Add([]byte(`{"touser":"lisi","msgtype":"text","agentid":1000002,"text":{"content":"x"}}`))
 	f.Add([]byte(`{"touser":1,"agentid":{}}`))
 	f.Add([]byte(`null`))
+	f.Add([]byte(`{"touser":"lisi","msgtype":"template_card","agentid":1000002,"template_card":` + goodCard + `}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		w := newWorld(t)
 		out := w.call("POST", "message/send?access_token="+w.token(), string(body))

@@ -1,20 +1,14 @@
 package qyapi
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"encoding/json"
-	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
+	"palmops/libs/fault"
 	"palmops/services/simulator/client"
-	"palmops/services/simulator/internal/phone"
 )
 
 // sendRequest is the body of message/send, page 90236, as far as it is understood here.
@@ -26,12 +20,15 @@ type sendRequest struct {
 	AgentID  json.RawMessage           `json:"agentid"` // a number; WeCom takes it in quotes as well
 	Text     *struct{ Content string } `json:"text"`
 	Markdown *struct{ Content string } `json:"markdown"`
-	Check    int                       `json:"enable_duplicate_check"`
-	Interval *int                      `json:"duplicate_check_interval"` // seconds; default 1800, at most 4 h
+	Card     *templateCard             `json:"template_card"`
+	File     *struct {
+		MediaID string `json:"media_id"`
+	} `json:"file"`
+	Check    int  `json:"enable_duplicate_check"`
+	Interval *int `json:"duplicate_check_interval"` // seconds; default 1800, at most 4 h
 }
 
 const (
-	maxUsers        = 1000
 	defaultInterval = 1800 * time.Second
 	maxInterval     = 4 * time.Hour
 )
@@ -43,16 +40,12 @@ func (a *API) send(r *http.Request) reply {
 	if code != codeOK {
 		return reply{code: code}
 	}
-	agent, err := strconv.ParseInt(strings.Trim(string(m.AgentID), `"`), 10, 64)
-	switch {
-	case err != nil || agent <= 0:
-		return reply{code: codeAgentID}
-	case agent != a.o.AgentID:
-		return reply{code: codeOtherAgent}
-	}
-	content, code := m.content()
-	if code != codeOK {
+	if code := a.agent(m.AgentID); code != codeOK {
 		return reply{code: code}
+	}
+	what, refused := a.content(m)
+	if refused.code != codeOK {
+		return refused
 	}
 	interval := defaultInterval
 	if m.Interval != nil {
@@ -66,148 +59,129 @@ func (a *API) send(r *http.Request) reply {
 		return out
 	}
 	d := client.Delivery{Kind: client.KindPush, Bytes: len(raw), HTTP: http.StatusOK, Outcome: client.OutcomeShown, At: start}
-	id, fresh, code := a.show(raw, m.Check == 1, interval, to, m.MsgType, content)
+	sent, fresh, code := a.show(raw, m.Check == 1, interval, to, what)
 	if code != codeOK {
 		return reply{code: code}
 	}
 	if !fresh {
 		d.Outcome = client.OutcomeDouble
 	}
-	d.MsgID, d.Millis = id, float64(a.o.Now().Sub(start).Microseconds())/1000
+	d.MsgID = sent.ID
+	a.delivered(d, to)
+	out.fields["msgid"] = sent.ID
+	if sent.ResponseCode != "" {
+		out.fields["response_code"] = sent.ResponseCode
+	}
+	return out
+}
+
+// agent judges the agentid of a request.
+func (a *API) agent(text json.RawMessage) int {
+	agent, err := strconv.ParseInt(strings.Trim(string(text), `"`), 10, 64)
+	switch {
+	case err != nil || agent <= 0:
+		return codeAgentID
+	case agent != a.o.AgentID:
+		return codeOtherAgent
+	}
+	return codeOK
+}
+
+// delivered tells those who watch of a call that reached people. d.At is when it came.
+func (a *API) delivered(d client.Delivery, to []string) {
+	d.Millis = float64(a.o.Now().Sub(d.At).Microseconds()) / 1000
 	for _, user := range to {
 		d.User = user
 		a.o.Phones.Delivered(d)
 	}
-	out.fields["msgid"] = id
-	return out
 }
 
-// content is the text of the message, or the code of the refusal.
-func (m sendRequest) content() (string, int) {
+// content is what a message shows: a text of a type, a card, or a file.
+type content struct {
+	msgType string
+	text    string
+	card    *client.Card
+	answer  bool // the card gets a response code
+	file    *client.File
+}
+
+// content is what m shows, or the refusal.
+func (a *API) content(m sendRequest) (content, reply) {
+	out := content{msgType: m.MsgType}
 	part := m.Text
 	switch m.MsgType {
 	case "text":
 	case "markdown":
 		part = m.Markdown
+	case "template_card":
+		if m.Card != nil {
+			m.Card.Replace = "" // only an update has it
+		}
+		card, refused := a.shown(m.Card)
+		out.card, out.answer = &card, refused.code == codeOK && (card.CardType == cardButtons || m.Card.ActionMenu != nil)
+		return out, refused
+	case "file":
+		if m.File == nil || m.File.MediaID == "" {
+			return out, reply{code: codeMediaMissing}
+		}
+		f, known := a.o.Media.Stat(m.File.MediaID)
+		if !known || f.Kind != "file" {
+			return out, reply{code: codeMediaID}
+		}
+		out.file = &client.File{Name: f.Name, Size: f.Size, MediaID: f.ID}
+		return out, reply{}
 	default:
-		return "", codeMsgType
+		return out, reply{code: codeMsgType}
 	}
 	if part == nil || part.Content == "" {
-		return "", codeContentEmpty
+		return out, reply{code: codeContentEmpty}
 	}
-	return part.Content, codeOK
-}
-
-// receivers are the people that a message is for, each once, in a reply that names the others.
-// A reply with a code is the refusal.
-func (a *API) receivers(m sendRequest) ([]string, reply) {
-	if m.ToUser == "" && m.ToParty == "" && m.ToTag == "" {
-		return nil, reply{code: codeReceiverEmpty}
-	}
-	var to, badUsers, badParties []string
-	add := func(p phone.Person) {
-		if !slices.Contains(to, p.User) {
-			to = append(to, p.User)
-		}
-	}
-	people := a.o.Directory.People()
-	if m.ToUser == "@all" {
-		for _, p := range people {
-			add(p)
-		}
-		m.ToParty, m.ToTag = "", "" // ignored with @all
-	} else {
-		names := split(m.ToUser)
-		if len(names) > maxUsers {
-			return nil, reply{code: codeParam, msg: fmt.Sprintf("more than %d users", maxUsers)}
-		}
-		for _, name := range names {
-			if p, known := a.o.Directory.Person(name); known {
-				add(p)
-			} else {
-				badUsers = append(badUsers, strings.ToLower(name))
-			}
-		}
-	}
-	for _, text := range split(m.ToParty) {
-		id, err := strconv.ParseInt(text, 10, 64)
-		if _, known := a.o.Directory.Department(id); err != nil || !known {
-			badParties = append(badParties, text)
-			continue
-		}
-		for _, d := range a.o.Directory.Under(id) {
-			for _, p := range people {
-				if slices.Contains(p.Departments, d.ID) {
-					add(p)
-				}
-			}
-		}
-	}
-	out := reply{fields: map[string]any{
-		"invaliduser": strings.Join(badUsers, "|"), "invalidparty": strings.Join(badParties, "|"), "invalidtag": m.ToTag, "unlicenseduser": "",
-	}}
-	if len(to) == 0 {
-		out.code = codeNoReceiver
-	}
-	return to, out
-}
-
-func split(list string) []string {
-	return slices.DeleteFunc(strings.Split(list, "|"), func(s string) bool { return s == "" })
-}
-
-// sentMessage is a message that was shown, and how long the same request is not shown again.
-type sentMessage struct {
-	id  string
-	end time.Time
-}
-
-// sentStore remembers requests with a duplicate check. One lock over the whole of a send, so that two equal requests at the
-// same time are one message.
-type sentStore struct {
-	now func() time.Time
-
-	mu    sync.Mutex
-	sent  map[[32]byte]sentMessage
-	prune time.Time // when ended ones are next thrown out
+	out.text = part.Content
+	return out, reply{}
 }
 
 // show puts a message on the phones. fresh is false when the same request was shown within the interval.
-func (a *API) show(raw []byte, check bool, interval time.Duration, to []string, msgType, content string) (id string, fresh bool, code int) {
-	s := &a.sent
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
+func (a *API) show(raw []byte, check bool, interval time.Duration, to []string, what content) (out sentMessage, fresh bool, code int) {
+	a.sent.mu.Lock()
+	defer a.sent.mu.Unlock()
 	key := digest(raw)
 	if check {
-		if now.After(s.prune) {
-			maps.DeleteFunc(s.sent, func(_ [32]byte, old sentMessage) bool { return !now.Before(old.end) })
-			s.prune = now.Add(10 * time.Second)
-		}
-		if old, is := s.sent[key]; is && now.Before(old.end) {
-			return old.id, false, codeOK
+		if old, is := a.sent.find(key); is {
+			return old, false, codeOK
 		}
 	}
-	for _, user := range to {
-		msgID, err := a.o.Phones.Push(user, msgType, content)
-		if err != nil {
-			return "", false, codeBusy
-		}
-		if id == "" {
-			id = msgID // one msgid for one call, also to several people
-		}
+	out, err := a.push(to, what)
+	if err == nil && check {
+		err = a.sent.keep(key, out, interval)
 	}
-	if check {
-		s.sent[key] = sentMessage{id: id, end: now.Add(interval)}
+	switch {
+	case fault.Is(err, fault.Conflict):
+		return out, false, codeTaskID
+	case err != nil:
+		return out, false, codeBusy
 	}
-	return id, true, codeOK
+	return out, true, codeOK
 }
 
-// digest identifies a request; white space between its tokens does not count.
-func digest(raw []byte) [32]byte {
-	var b bytes.Buffer
-	if json.Compact(&b, raw) != nil {
-		return sha256.Sum256(raw)
+// push shows something to people; the msgid is one for one call, also to several of them.
+func (a *API) push(to []string, what content) (out sentMessage, err error) {
+	if what.card != nil {
+		out.ID, out.ResponseCode, err = a.o.Phones.PushCard(to, *what.card, what.answer)
+		return out, err
 	}
-	return sha256.Sum256(b.Bytes())
+	for _, user := range to {
+		var id string
+		if what.file != nil {
+			id, err = a.o.Phones.PushFile(user, *what.file)
+		} else {
+			id, err = a.o.Phones.Push(user, what.msgType, what.text)
+		}
+		if err != nil {
+			return out, err
+		}
+		if out.ID == "" {
+			out.ID = id
+		}
+	}
+	return out, nil
 }

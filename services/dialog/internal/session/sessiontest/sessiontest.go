@@ -1,8 +1,11 @@
-// Package sessiontest is what tests around sessions need: a client as the dialog makes it, and waiting for something.
+// Package sessiontest is what tests around sessions need: a client as the dialog makes it, waiting for something, and
+// how much Redis holds.
 package sessiontest
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,4 +49,22 @@ func Wait(t testing.TB, what string, done func(context.Context) bool) {
 		case <-tick.C:
 		}
 	}
+}
+
+// Used is what Redis uses, without the buffers of connections, which sessions do not add to, in bytes.
+func Used(t testing.TB, rdb *redis.Client) int {
+	t.Helper()
+	info, err := rdb.Info(t.Context(), "memory").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := func(name string) int {
+		_, rest, _ := strings.Cut(info, "\n"+name+":")
+		n, err := strconv.Atoi(strings.TrimSpace(strings.SplitN(rest, "\n", 2)[0]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	return number("used_memory") - number("mem_clients_normal")
 }

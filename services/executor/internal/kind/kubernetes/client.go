@@ -1,8 +1,8 @@
-// Package kubernetes is the kind of actions that work on Kubernetes: lists, current values, and scaling a deployment.
+// Package kubernetes is the kind of actions that work on Kubernetes: lists, current values, scaling and restarting a deployment.
 //
-// A scale is absolute and fenced: the update carries the resourceVersion that was read before it, so it takes effect on
+// A change is absolute and fenced: the request carries the resourceVersion that was read before it, so it takes effect on
 // exactly the object that was looked at, at most once, or is refused with a conflict. That makes it safe to repeat a request whose
-// answer was lost. The residual window is between two reads of the same number by Prepare: who sets the number to another
+// answer was lost. The residual window of a scale is between two reads of the same number: who sets the number to another
 // value and back within it goes unnoticed.
 //
 // Only the three API groups that are used are registered, through client-go's REST client: its typed clients bring in every

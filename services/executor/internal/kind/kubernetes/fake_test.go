@@ -109,6 +109,13 @@ func setReplicas(n int32) func(*appsv1.Deployment) {
 	return func(d *appsv1.Deployment) { d.Spec.Replicas = &n; d.Generation++ }
 }
 
+func setRestarted(at string) func(*appsv1.Deployment) {
+	return func(d *appsv1.Deployment) {
+		d.Spec.Template.Annotations = map[string]string{RestartAnnotation: at}
+		d.Generation++
+	}
+}
+
 func setReady(total, ready int32) func(*appsv1.Deployment) {
 	return func(d *appsv1.Deployment) {
 		d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: total, UpdatedReplicas: total, ReadyReplicas: ready}
@@ -263,15 +270,27 @@ func (f *fakeAPI) deployment(w http.ResponseWriter, r *http.Request, key string,
 		return
 	case r.Method == http.MethodPatch && !scale && r.Header.Get("Content-Type") == "application/merge-patch+json":
 		var p struct {
-			Metadata struct {
-				Annotations map[string]string `json:"annotations"`
-			} `json:"metadata"`
+			Metadata metav1.ObjectMeta
+			Spec     struct {
+				Template struct{ Metadata metav1.ObjectMeta }
+			}
 		}
 		if json.NewDecoder(r.Body).Decode(&p) != nil {
 			status(w, 400, metav1.StatusReasonBadRequest)
 			return
 		}
-		f.changeLocked(key, func(d *appsv1.Deployment) { d.Annotations = p.Metadata.Annotations })
+		if v := p.Metadata.ResourceVersion; v != "" && v != d.ResourceVersion || p.Metadata.UID != "" && p.Metadata.UID != d.UID {
+			status(w, 409, metav1.StatusReasonConflict)
+			return
+		}
+		if at, given := p.Spec.Template.Metadata.Annotations[RestartAnnotation]; given {
+			f.changeLocked(key, setRestarted(at))
+			if n := *d.Spec.Replicas; f.auto {
+				f.changeLocked(key, setReady(n, n))
+			}
+		} else {
+			f.changeLocked(key, func(d *appsv1.Deployment) { d.Annotations = p.Metadata.Annotations })
+		}
 	default:
 		status(w, 405, metav1.StatusReasonMethodNotAllowed)
 		return

@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"palmops/libs/fault"
+	"palmops/libs/lang"
 )
 
 // nature says what an error of the API means for a request that changes something.
@@ -44,26 +45,26 @@ func retryAfter(err error, def time.Duration) time.Duration {
 	return def
 }
 
-// explain gives an error of the API its kind and a text. What is the thing that was asked for, such as shop/web.
-func explain(err error, what string) error {
-	const nothing = "，没有执行任何操作。"
+// explain gives an error of the API its kind and a text in a language. What is the thing that was asked for, such as shop/web.
+func explain(err error, t lang.Tag, what string) error {
+	give := func(k fault.Kind, text string) error { return fault.WithText(fault.Wrap(k, err, what), text) }
 	switch {
 	case err == nil:
 		return nil
 	case apierrors.IsNotFound(err):
-		return fault.WithText(fault.Wrap(fault.NotFound, err, what), what+" 不存在"+nothing+"请返回上一级重新选择。")
+		return give(fault.NotFound, texts.Say(t, "api.not_found", what))
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
-		return fault.WithText(fault.Wrap(fault.Denied, err, what), "集群没有给执行器访问 "+what+" 的权限"+nothing+"请联系集群管理员授权。")
+		return give(fault.Denied, texts.Say(t, "api.denied", what))
 	case apierrors.IsConflict(err):
-		return fault.WithText(fault.Wrap(fault.Conflict, err, what), what+" 刚刚被修改过"+nothing+"请重新查看后再操作。")
+		return give(fault.Conflict, texts.Say(t, "api.conflict", what))
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-		return fault.WithText(fault.Wrap(fault.Invalid, err, what), "集群不接受对 "+what+" 的这个请求"+nothing+"请联系管理员。")
+		return give(fault.Invalid, texts.Say(t, "api.invalid", what))
 	case apierrors.IsTooManyRequests(err):
-		return fault.WithText(fault.Wrap(fault.Transient, err, what), "集群 API 正忙"+nothing+"请稍后重试。")
+		return give(fault.Transient, texts.Say(t, "api.busy"))
 	case errors.Is(err, context.DeadlineExceeded):
-		return fault.WithText(fault.Wrap(fault.Transient, err, what), "集群 API 没有及时应答"+nothing+"请稍后重试。")
+		return give(fault.Transient, texts.Say(t, "api.late"))
 	default:
-		return fault.WithText(fault.Wrap(fault.Transient, err, what), "集群 API 暂时不可用"+nothing+"请稍后重试。")
+		return give(fault.Transient, texts.Say(t, "api.down"))
 	}
 }
 

@@ -2,8 +2,6 @@ package kubernetes
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -16,14 +14,14 @@ import (
 // watchSeconds is how long one watch lasts before the deployment is read again.
 const watchSeconds = 20
 
-// follow waits until all replicas are ready. The number has been set.
-func (s *scaling) follow(ctx context.Context) kind.Result {
+// follow waits until all replicas are as they are wanted. The request has taken effect.
+func (c *change) follow(ctx context.Context) kind.Result {
 	var last *appsv1.Deployment
-	wait := s.retry
+	wait := c.retry
 	for ctx.Err() == nil {
-		d, err := s.getDeployment(ctx, s.ns, s.name)
+		d, err := c.getDeployment(ctx, c.ns, c.name)
 		if apierrors.IsNotFound(err) {
-			return kind.TimedOut(fmt.Sprintf("%s 副本数已设为 %d，但之后部署被删除。请核对是否符合预期。", s.what(), s.replicas))
+			return kind.TimedOut(c.goal.deleted(c))
 		}
 		if err != nil {
 			if pause(ctx, retryAfter(err, wait)) != nil {
@@ -32,26 +30,26 @@ func (s *scaling) follow(ctx context.Context) kind.Result {
 			wait = min(2*wait, 2*time.Second)
 			continue
 		}
-		wait = s.retry
+		wait = c.retry
 		if last = d; d != nil {
-			if done := s.seen(d); done != nil {
+			if done := c.seen(d); done != nil {
 				return *done
 			}
 		}
-		if done := s.watch(ctx, d, &last); done != nil {
+		if done := c.watch(ctx, d, &last); done != nil {
 			return *done
 		}
 		// A watch that ends at once must not become a storm of reads.
-		_ = pause(ctx, s.retry) // an ended context ends the loop
+		_ = pause(ctx, c.retry) // an ended context ends the loop
 	}
-	return s.late(ctx, last)
+	return c.goal.late(c, last, context.Cause(ctx))
 }
 
 // watch follows changes until the watch ends for whatever reason; the caller reads again. A version that is too old (410) ends it as well.
-func (s *scaling) watch(ctx context.Context, d *appsv1.Deployment, last **appsv1.Deployment) *kind.Result {
+func (c *change) watch(ctx context.Context, d *appsv1.Deployment, last **appsv1.Deployment) *kind.Result {
 	wctx, cancel := context.WithTimeout(ctx, (watchSeconds+5)*time.Second)
 	defer cancel()
-	w, err := s.watchDeployment(wctx, s.ns, s.name, d.ResourceVersion, watchSeconds)
+	w, err := c.watchDeployment(wctx, c.ns, c.name, d.ResourceVersion, watchSeconds)
 	if err != nil {
 		return nil
 	}
@@ -65,14 +63,14 @@ func (s *scaling) watch(ctx context.Context, d *appsv1.Deployment, last **appsv1
 				return nil
 			}
 			next, is := ev.Object.(*appsv1.Deployment)
-			if !is || next.Name != s.name || next.Namespace != s.ns {
+			if !is || next.Name != c.name || next.Namespace != c.ns {
 				continue
 			}
 			if ev.Type == watch.Deleted {
 				return nil
 			}
 			*last = next
-			if done := s.seen(next); done != nil {
+			if done := c.seen(next); done != nil {
 				return done
 			}
 		}
@@ -80,19 +78,14 @@ func (s *scaling) watch(ctx context.Context, d *appsv1.Deployment, last **appsv1
 }
 
 // seen looks at one state of the deployment; nil means wait on.
-func (s *scaling) seen(d *appsv1.Deployment) *kind.Result {
-	switch {
-	case string(d.UID) != s.base.UID:
-		r := kind.TimedOut(fmt.Sprintf("%s 副本数已设为 %d，但之后部署被删除重建。请核对是否符合预期。", s.what(), s.replicas))
-		return &r
-	case wanted(d) != s.replicas:
-		r := kind.TimedOut(fmt.Sprintf("%s 副本数已设为 %d，但随后又被改为 %d（可能是其他人或自动扩缩容）。请核对后再操作。", s.what(), s.replicas, wanted(d)))
-		return &r
-	case ready(d):
-		r := kind.Ended(s.done(d))
+func (c *change) seen(d *appsv1.Deployment) *kind.Result {
+	if string(d.UID) != c.base.UID {
+		r := kind.TimedOut(c.goal.recreated(c))
 		return &r
 	}
-	s.hand.Progress(fmt.Sprintf("%s 副本数 %d → %d，%d/%d 就绪", s.what(), s.base.Replicas, s.replicas, min(d.Status.ReadyReplicas, s.replicas), s.replicas))
+	if r, done := c.goal.seen(c, d); done {
+		return &r
+	}
 	return nil
 }
 
@@ -100,26 +93,4 @@ func (s *scaling) seen(d *appsv1.Deployment) *kind.Result {
 func ready(d *appsv1.Deployment) bool {
 	n := wanted(d)
 	return d.Status.ObservedGeneration >= d.Generation && d.Status.Replicas == n && d.Status.UpdatedReplicas == n && d.Status.ReadyReplicas == n
-}
-
-func (s *scaling) done(d *appsv1.Deployment) string {
-	if s.base.Replicas == s.replicas {
-		return fmt.Sprintf("%s 副本数本来就是 %d，%d/%d 就绪", s.what(), s.replicas, d.Status.ReadyReplicas, s.replicas)
-	}
-	return fmt.Sprintf("%s 副本数 %d → %d，%d/%d 就绪", s.what(), s.base.Replicas, s.replicas, d.Status.ReadyReplicas, s.replicas)
-}
-
-// late tells the truth when the waiting ended before the replicas were ready.
-func (s *scaling) late(ctx context.Context, last *appsv1.Deployment) kind.Result {
-	state := "还不知道有几个就绪"
-	if last != nil {
-		state = fmt.Sprintf("只有 %d/%d 就绪", min(last.Status.ReadyReplicas, s.replicas), s.replicas)
-		if last.Status.Replicas > s.replicas {
-			state = fmt.Sprintf("还有 %d 个副本没有退出", last.Status.Replicas-s.replicas)
-		}
-	}
-	if errors.Is(context.Cause(ctx), kind.ErrStopping) {
-		return kind.TimedOut(fmt.Sprintf("%s 副本数已设为 %d，%s；执行器正在停止，不再等待。请稍后查看。", s.what(), s.replicas, state))
-	}
-	return kind.TimedOut(fmt.Sprintf("%s 副本数已设为 %d，但 %d 秒内%s。请检查 Pod 状态。", s.what(), s.replicas, int(s.work.Timeout.Seconds()), state))
 }

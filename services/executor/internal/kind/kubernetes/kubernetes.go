@@ -2,10 +2,10 @@ package kubernetes
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"palmops/libs/fault"
+	"palmops/libs/lang"
 	"palmops/libs/wire"
 	"palmops/services/executor/catalog"
 	"palmops/services/executor/internal/kind"
@@ -28,13 +29,14 @@ const (
 type Kind struct {
 	clusters map[string]*cluster
 	retry    time.Duration // first pause before a request is repeated
+	now      func() time.Time
 }
 
 var _ kind.Kind = (*Kind)(nil)
 
 // New makes the kind. It speaks to no cluster yet; Invalid when a cluster's settings cannot be used.
 func New(clusters map[string]catalog.Cluster) (*Kind, error) {
-	k := &Kind{clusters: map[string]*cluster{}, retry: 250 * time.Millisecond}
+	k := &Kind{clusters: map[string]*cluster{}, retry: 250 * time.Millisecond, now: time.Now}
 	for name, c := range clusters {
 		made, err := connect(c)
 		if err != nil {
@@ -62,50 +64,55 @@ func (k *Kind) cluster(a catalog.Action) (*cluster, error) {
 }
 
 // Target is k8s/<cluster>/<namespace>/deployment/<name>.
-func (k *Kind) Target(a catalog.Action, args map[string]any) string {
-	return fmt.Sprintf("k8s/%s/%s/deployment/%s", a.Target, text(args, "namespace"), text(args, "deployment"))
+func (k *Kind) Target(q kind.Query) string {
+	return fmt.Sprintf("k8s/%s/%s/deployment/%s", q.Action.Target, text(q.Args, "namespace"), text(q.Args, "deployment"))
 }
 
-// Answer reads a list or the values of one deployment.
-func (k *Kind) Answer(ctx context.Context, a catalog.Action, args map[string]any) (wire.Answer, error) {
-	c, err := k.cluster(a)
+// Answer reads a list, the values of one deployment, or a view.
+func (k *Kind) Answer(ctx context.Context, q kind.Query) (wire.Answer, error) {
+	c, err := k.cluster(q.Action)
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	switch a.Verb {
+	switch q.Action.Verb {
 	case catalog.VerbNamespaces:
-		return c.namespaceItems(ctx)
+		names, err := c.namespaceNames(ctx, q.Lang)
+		return wire.Answer{Items: items(names)}, err
 	case catalog.VerbDeployments:
-		return c.deploymentItems(ctx, text(args, "namespace"))
+		list, err := c.deploymentItems(ctx, q.Lang, text(q.Args, "namespace"))
+		return wire.Answer{Items: list}, err
+	case catalog.VerbBrowse:
+		view, err := k.browse(ctx, c, q)
+		return wire.Answer{View: view}, err
 	case catalog.VerbDeployment:
-		ns, name := text(args, "namespace"), text(args, "deployment")
+		ns, name := text(q.Args, "namespace"), text(q.Args, "deployment")
 		d, err := c.getDeployment(ctx, ns, name)
 		if err != nil {
-			return wire.Answer{}, explain(err, ns+"/"+name)
+			return wire.Answer{}, explain(err, q.Lang, ns+"/"+name)
 		}
 		return wire.Answer{Fields: map[string]string{
 			"replicas": strconv.Itoa(int(wanted(d))), "ready": strconv.Itoa(int(d.Status.ReadyReplicas)), "resource_version": d.ResourceVersion,
 		}}, nil
 	}
-	return wire.Answer{}, fault.New(fault.Internal, "kubernetes has no question %q", a.Verb)
+	return wire.Answer{}, fault.New(fault.Internal, "kubernetes has no question %q", q.Action.Verb)
 }
 
-// namespaceItems lists the catalog's namespaces that exist. Where the cluster does not let the executor list namespaces, it
+// namespaceNames lists the catalog's namespaces that exist. Where the cluster does not let the executor list namespaces, it
 // shows all of the catalog's.
-func (c *cluster) namespaceItems(ctx context.Context) (wire.Answer, error) {
+func (c *cluster) namespaceNames(ctx context.Context, t lang.Tag) ([]string, error) {
 	exist := map[string]bool{}
 	o := metav1.ListOptions{Limit: pageSize}
 	for {
 		list, err := c.listNamespaces(ctx, o)
 		if apierrors.IsForbidden(err) {
-			return wire.Answer{Items: items(c.namespaces)}, nil
+			return c.namespaces, nil
 		}
 		if apierrors.IsResourceExpired(err) && o.Continue != "" {
 			o = metav1.ListOptions{} // the pages are gone: once more, in one piece
 			continue
 		}
 		if err != nil {
-			return wire.Answer{}, explain(err, "命名空间列表")
+			return nil, explain(err, t, texts.Say(t, "what.namespaces"))
 		}
 		for i := range list.Items {
 			exist[list.Items[i].Name] = list.Items[i].DeletionTimestamp == nil
@@ -120,7 +127,7 @@ func (c *cluster) namespaceItems(ctx context.Context) (wire.Answer, error) {
 			names = append(names, n)
 		}
 	}
-	return wire.Answer{Items: items(names)}, nil
+	return names, nil
 }
 
 func items(names []string) []wire.Item {
@@ -131,7 +138,7 @@ func items(names []string) []wire.Item {
 	return out
 }
 
-func (c *cluster) deploymentItems(ctx context.Context, ns string) (wire.Answer, error) {
+func (c *cluster) deploymentItems(ctx context.Context, t lang.Tag, ns string) ([]wire.Item, error) {
 	var all []wire.Item
 	o := metav1.ListOptions{Limit: pageSize}
 	for {
@@ -141,98 +148,38 @@ func (c *cluster) deploymentItems(ctx context.Context, ns string) (wire.Answer, 
 			continue
 		}
 		if err != nil {
-			return wire.Answer{}, explain(err, ns+" 的部署列表")
+			return nil, explain(err, t, texts.Say(t, "what.deployments", ns))
 		}
 		for i := range list.Items {
 			d := &list.Items[i]
-			all = append(all, wire.Item{Value: d.Name, Detail: fmt.Sprintf("%d/%d 就绪", d.Status.ReadyReplicas, wanted(d))})
+			all = append(all, wire.Item{Value: d.Name, Detail: texts.Say(t, "item.ready", d.Status.ReadyReplicas, wanted(d))})
 		}
 		if o.Continue = list.Continue; o.Continue == "" || len(all) >= maxItems {
 			break
 		}
 	}
-	slices.SortFunc(all, func(a, b wire.Item) int {
-		switch {
-		case a.Value < b.Value:
-			return -1
-		case a.Value > b.Value:
-			return 1
-		}
-		return 0
-	})
-	return wire.Answer{Items: all}, nil
+	slices.SortFunc(all, func(a, b wire.Item) int { return strings.Compare(a.Value, b.Value) })
+	return all, nil
 }
 
-// before is what Prepare read; see wire.Record.Before.
+// before is what Prepare read; see wire.Record.Before. Mark is what a restart will write.
 type before struct {
 	Replicas        int32  `json:"replicas"`
 	ResourceVersion string `json:"resource_version"`
 	UID             string `json:"uid"`
 	Generation      int64  `json:"generation"`
+	Mark            string `json:"mark,omitempty"`
 }
 
 func beforeOf(d *appsv1.Deployment) before {
 	return before{Replicas: wanted(d), ResourceVersion: d.ResourceVersion, UID: string(d.UID), Generation: d.Generation}
 }
 
-// order is a scale, read from checked arguments.
-type order struct {
-	ns, name string
-	replicas int32
-	from     int32 // the number that the operator saw; -1 when none was given
-}
-
-func (o order) what() string { return o.ns + "/" + o.name }
-
-func scaleOrder(w kind.Work) (order, error) {
-	o := order{ns: text(w.Args, "namespace"), name: text(w.Args, "deployment"), from: -1}
-	n, ok := w.Args["replicas"].(int64)
-	if !ok || n < 0 || n > 1<<31-1 || o.ns == "" || o.name == "" {
-		return o, fault.New(fault.Invalid, "scale: arguments are not those of a scale")
-	}
-	o.replicas = int32(n)
-	if from, given := w.Args["from"].(int64); given {
-		if from < 0 || from > 1<<31-1 {
-			return o, fault.New(fault.Invalid, "scale: from is out of range")
-		}
-		o.from = int32(from)
-	}
-	return o, nil
-}
-
-// Prepare reads the deployment and refuses when its number of replicas is not the one that was confirmed. A cluster that
-// cannot be reached is asked again for as long as the context allows.
-func (k *Kind) Prepare(ctx context.Context, w kind.Work) (json.RawMessage, error) {
-	c, err := k.cluster(w.Action)
-	if err != nil {
-		return nil, err
-	}
-	if w.Action.Verb != catalog.VerbScale {
-		return nil, fault.New(fault.Internal, "kubernetes cannot do %q", w.Action.Verb)
-	}
-	o, err := scaleOrder(w)
-	if err != nil {
-		return nil, err
-	}
-	d, err := c.read(ctx, o, k.retry)
-	if err != nil {
-		return nil, explain(err, o.what())
-	}
-	b := beforeOf(d)
-	if o.from >= 0 && b.Replicas != o.from {
-		return nil, fault.WithText(fault.New(fault.Conflict, "replicas are %d, %d were confirmed", b.Replicas, o.from), moved(o, b.Replicas, o.from))
-	}
-	return json.Marshal(b)
-}
-
-func moved(o order, now, confirmed int32) string {
-	return fmt.Sprintf("%s 当前副本数已变为 %d（确认时为 %d），没有执行任何操作。请重新查看后再操作。", o.what(), now, confirmed)
-}
-
 // read gets the deployment, again and again while the API does not answer, until the context ends.
-func (c *cluster) read(ctx context.Context, o order, retry time.Duration) (*appsv1.Deployment, error) {
+func (c *change) read(ctx context.Context) (*appsv1.Deployment, error) {
+	retry := c.retry
 	for {
-		d, err := c.getDeployment(ctx, o.ns, o.name)
+		d, err := c.getDeployment(ctx, c.ns, c.name)
 		if err == nil {
 			return d, nil
 		}

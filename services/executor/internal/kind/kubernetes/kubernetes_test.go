@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"palmops/libs/fault"
+	"palmops/libs/lang"
 	"palmops/libs/wire"
 	"palmops/services/executor/catalog"
 	"palmops/services/executor/internal/kind"
@@ -37,6 +38,10 @@ func newKind(t *testing.T, server string) *Kind {
 
 func action(verb string) catalog.Action {
 	return catalog.Action{Name: "k8s." + verb, Kind: catalog.KindKubernetes, Verb: verb, Target: "practice", Timeout: hang}
+}
+
+func query(verb string, args map[string]any) kind.Query {
+	return kind.Query{Action: action(verb), Args: args, Lang: lang.Chinese}
 }
 
 func scaleWork(replicas, from int64) kind.Work {
@@ -94,7 +99,7 @@ func TestAnswers(t *testing.T) {
 			"replicas": "3", "ready": "1", "resource_version": f.get("shop/web").ResourceVersion,
 		}}},
 	} {
-		got, err := k.Answer(within60(t), action(c.verb), c.args)
+		got, err := k.Answer(within60(t), query(c.verb, c.args))
 		if err != nil {
 			t.Errorf("%s: %v", c.verb, err)
 		}
@@ -122,7 +127,7 @@ func TestAnswersToTrouble(t *testing.T) {
 		f := newFakeAPI(t)
 		f.hook = func(w http.ResponseWriter, _ *http.Request) bool { status(w, c.code, c.reason); return true }
 		k := newKind(t, f.srv.URL)
-		_, err := k.Answer(within60(t), action(catalog.VerbDeployment), map[string]any{"namespace": "shop", "deployment": "web"})
+		_, err := k.Answer(within60(t), query(catalog.VerbDeployment, map[string]any{"namespace": "shop", "deployment": "web"}))
 		if !fault.Is(err, c.want) || !strings.Contains(fault.Safe(err), c.text) {
 			t.Errorf("%s: %v: %s", name, err, fault.Safe(err))
 		}
@@ -133,7 +138,7 @@ func TestAnswersToTrouble(t *testing.T) {
 			status(w, 403, metav1.StatusReasonForbidden)
 			return true
 		}
-		got, err := newKind(t, f.srv.URL).Answer(within60(t), action(catalog.VerbNamespaces), nil)
+		got, err := newKind(t, f.srv.URL).Answer(within60(t), query(catalog.VerbNamespaces, nil))
 		if err != nil || len(got.Items) != 3 {
 			t.Errorf("%+v, %v", got, err)
 		}
@@ -147,7 +152,7 @@ func TestAnswersToTrouble(t *testing.T) {
 			status(w, 410, metav1.StatusReasonExpired)
 			return true
 		}
-		got, err := newKind(t, f.srv.URL).Answer(within60(t), action(catalog.VerbDeployments), map[string]any{"namespace": "shop"})
+		got, err := newKind(t, f.srv.URL).Answer(within60(t), query(catalog.VerbDeployments, map[string]any{"namespace": "shop"}))
 		if err != nil || len(got.Items) != 2 {
 			t.Errorf("%+v, %v", got, err)
 		}
@@ -163,7 +168,7 @@ func TestAFrozenAPIIsNotWaitedForEver(t *testing.T) {
 	k := newKind(t, f.srv.URL)
 	ctx, cancel := context.WithTimeout(within60(t), 50*time.Millisecond)
 	defer cancel()
-	_, err := k.Answer(ctx, action(catalog.VerbNamespaces), nil)
+	_, err := k.Answer(ctx, query(catalog.VerbNamespaces, nil))
 	if !fault.Is(err, fault.Transient) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(fault.Safe(err), "没有及时应答") {
 		t.Errorf("%v: %s", err, fault.Safe(err))
 	}
@@ -173,7 +178,7 @@ func TestTargets(t *testing.T) {
 	t.Parallel()
 	k := newKind(t, "http://127.0.0.1:1")
 	w := scaleWork(5, 3)
-	if got := k.Target(w.Action, w.Args); got != "k8s/practice/shop/deployment/web" {
+	if got := k.Target(kind.Query{Action: w.Action, Args: w.Args}); got != "k8s/practice/shop/deployment/web" {
 		t.Error(got)
 	}
 }
@@ -193,7 +198,7 @@ func TestKubeconfig(t *testing.T) {
 	defer k.Close()
 	a := action(catalog.VerbNamespaces)
 	a.Target = "real"
-	if got, err := k.Answer(within60(t), a, nil); err != nil || len(got.Items) != 1 {
+	if got, err := k.Answer(within60(t), kind.Query{Action: a}); err != nil || len(got.Items) != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := New(map[string]catalog.Cluster{"real": {Name: "real", Kubeconfig: path + ".missing"}}); !fault.Is(err, fault.Invalid) {
@@ -210,7 +215,7 @@ func TestVerbs(t *testing.T) {
 	for verb, v := range verbs {
 		var err error
 		if v.Read {
-			_, err = k.Answer(within60(t), action(verb), map[string]any{"namespace": "shop", "deployment": "web"})
+			_, err = k.Answer(within60(t), query(verb, map[string]any{"namespace": "shop", "deployment": "web"}))
 		} else {
 			w := scaleWork(5, 3)
 			w.Action = action(verb)

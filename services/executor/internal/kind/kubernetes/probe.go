@@ -12,64 +12,46 @@ import (
 	"palmops/services/executor/internal/kind"
 )
 
-// FenceAnnotation is written to a deployment when somebody has to find out whether a lost scale took effect. It holds the
+// FenceAnnotation is written to a deployment when somebody has to find out whether a lost request took effect. It holds the
 // action's id. The write moves the resourceVersion on, so that the lost request, should it still be under way, can only be
 // refused; and its answer is the state at that very moment.
 const FenceAnnotation = "palmops.io/fence"
 
-// Probe says what became of a scale whose owner died.
+// Probe says what became of a change whose owner died.
 func (k *Kind) Probe(ctx context.Context, w kind.Work, raw json.RawMessage) kind.Result {
-	c, err := k.cluster(w.Action)
+	c, err := k.resume(w, raw)
 	if err != nil {
-		return kind.Unsure(fault.Safe(err))
+		return kind.Unsure(texts.Say(w.Lang, "change.unprobed"))
 	}
-	o, err := scaleOrder(w)
-	if err != nil {
-		return kind.Unsure("执行器内部数据不完整，无法核对结果。请联系管理员。")
-	}
-	var b before
-	if err := json.Unmarshal(raw, &b); err != nil {
-		return kind.Unsure("执行器内部数据不完整，无法核对结果。请联系管理员。")
-	}
-	s := &scaling{cluster: c, order: o, work: w, retry: k.retry, base: b, now: b}
-	return s.verdict(ctx)
+	return c.verdict(ctx)
 }
 
-// verdict fences, looks and judges. The generation counts changes of the spec: as long as it stands, nothing was applied.
-func (s *scaling) verdict(ctx context.Context) kind.Result {
-	d, fenced, err := s.fence(ctx)
+// verdict fences, looks and judges.
+func (c *change) verdict(ctx context.Context) kind.Result {
+	d, fenced, err := c.fence(ctx)
 	if err != nil {
-		return kind.Unsure(fmt.Sprintf("%s 是否已设为 %d 无法核对：%s请先查看当前副本数，不要直接重试。", s.what(), s.replicas, reach(err)))
+		return kind.Unsure(c.goal.unreachable(c, c.reach(err)))
 	}
-	n := wanted(d)
-	switch {
-	case string(d.UID) != s.base.UID:
-		return kind.Unsure(fmt.Sprintf("%s 已被删除重建，之前的操作结果未知。当前副本数 %d，请核对后再操作。", s.what(), n))
-	case n == s.replicas:
-		if ready(d) {
-			return kind.Ended(s.done(d))
-		}
-		return kind.Ended(fmt.Sprintf("%s 副本数 %d → %d 已生效，目前 %d/%d 就绪。请稍后查看是否全部就绪。", s.what(), s.base.Replicas, s.replicas, min(d.Status.ReadyReplicas, n), n))
-	case fenced && n == s.base.Replicas && d.Generation == s.base.Generation:
-		return kind.Failed(fmt.Sprintf("%s 没有被修改，副本数仍为 %d。可以重新发起。", s.what(), n))
+	if string(d.UID) != c.base.UID {
+		return kind.Unsure(c.goal.gone(c, d))
 	}
-	return kind.Unsure(fmt.Sprintf("%s 当前副本数为 %d（操作前 %d，目标 %d），无法判断操作是否曾经生效。请核对后再操作。", s.what(), n, s.base.Replicas, s.replicas))
+	return c.goal.verdict(c, d, fenced)
 }
 
 // fence writes the annotation. Where the cluster does not allow that, it only reads.
-func (s *scaling) fence(ctx context.Context) (d *appsv1.Deployment, fenced bool, err error) {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{FenceAnnotation: s.work.ID}}})
+func (c *change) fence(ctx context.Context) (d *appsv1.Deployment, fenced bool, err error) {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{FenceAnnotation: c.work.ID}}})
 	if err != nil {
 		return nil, false, fmt.Errorf("fence: %w", err)
 	}
-	wait := s.retry
+	wait := c.retry
 	for {
-		d, err = s.patchDeployment(ctx, s.ns, s.name, patch)
+		d, err = c.patchDeployment(ctx, c.ns, c.name, patch)
 		if err == nil {
 			return d, true, nil
 		}
 		if natureOf(err) == refused {
-			d, err = s.read(ctx, s.order, s.retry)
+			d, err = c.read(ctx)
 			return d, false, err
 		}
 		if perr := pause(ctx, retryAfter(err, wait)); perr != nil {
@@ -80,12 +62,12 @@ func (s *scaling) fence(ctx context.Context) (d *appsv1.Deployment, fenced bool,
 }
 
 // reach says in a few words why a look was not possible.
-func reach(err error) string {
-	switch fault.KindOf(explain(err, "")) {
+func (c *change) reach(err error) string {
+	switch fault.KindOf(explain(err, c.work.Lang, c.what())) {
 	case fault.NotFound:
-		return "部署已不存在。"
+		return c.say("reach.gone")
 	case fault.Denied:
-		return "集群没有给执行器权限。"
+		return c.say("reach.denied")
 	}
-	return "集群 API 没有应答。"
+	return c.say("reach.down")
 }

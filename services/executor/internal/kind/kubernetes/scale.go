@@ -2,159 +2,128 @@ package kubernetes
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
 
 	"palmops/libs/fault"
 	"palmops/services/executor/internal/kind"
 )
 
-// conflicts is how often a scale is tried again because the object had moved on while its number of replicas had not.
-const conflicts = 5
-
-const stopped = "执行器正在停止，没有执行任何操作。请重新发起。"
-
-// Apply sets the number of replicas and waits until they are ready.
-func (k *Kind) Apply(ctx context.Context, w kind.Work, raw json.RawMessage, hand kind.Hand) kind.Result {
-	c, err := k.cluster(w.Action)
-	if err != nil {
-		return kind.Failed(fault.Safe(err))
-	}
-	o, err := scaleOrder(w)
-	if err != nil {
-		return kind.Failed(fault.Safe(err))
-	}
-	var b before
-	if err := json.Unmarshal(raw, &b); err != nil {
-		return kind.Failed("执行器内部数据不完整，没有执行任何操作。请联系管理员。")
-	}
-	s := &scaling{cluster: c, order: o, work: w, hand: hand, retry: k.retry, base: b, now: b}
-	if b.Replicas != o.replicas {
-		if done := s.set(ctx); done != nil {
-			return *done
-		}
-	}
-	return s.follow(ctx)
+// scale is the goal of a number of replicas.
+type scale struct {
+	replicas int32
+	from     int32 // the number that the operator saw; -1 when none was given
 }
 
-// scaling is one scale at work.
-type scaling struct {
-	*cluster
-	order
-	work  kind.Work
-	hand  kind.Hand
-	retry time.Duration
-	base  before // as the record has it
-	now   before // as last read; what the next update is fenced by
+var _ goal = scale{}
+
+func scaleOf(args map[string]any) (scale, error) {
+	s := scale{from: -1}
+	n, ok := args["replicas"].(int64)
+	if !ok || n < 0 || n > 1<<31-1 {
+		return s, fault.New(fault.Invalid, "scale: arguments are not those of a scale")
+	}
+	s.replicas = int32(n)
+	if from, given := args["from"].(int64); given {
+		if from < 0 || from > 1<<31-1 {
+			return s, fault.New(fault.Invalid, "scale: from is out of range")
+		}
+		s.from = int32(from)
+	}
+	return s, nil
 }
 
-// set changes the number; nil means that it is set. A request whose answer was lost is repeated as it is: the fence lets at
-// most one of them take effect. When nothing can be learned any more, the probe decides.
-func (s *scaling) set(ctx context.Context) *kind.Result {
-	doubt := false // an update may have taken effect unseen
-	moves := 0
-	wait := s.retry
-	for {
-		if err := s.hand.Step(ctx); err != nil {
-			return s.noLeave(ctx, err, doubt)
-		}
-		err := s.setScale(ctx, s.ns, s.name, s.now, s.replicas)
-		if err == nil {
-			return nil
-		}
-		switch natureOf(err) {
-		case refused:
-			if doubt {
-				return s.settle(ctx)
-			}
-			return failed(explain(err, s.what()))
-		case stale:
-			if moves++; moves > conflicts {
-				return s.giveUp(ctx, err, doubt)
-			}
-			if done, set := s.look(ctx, doubt); done != nil || set {
-				return done
-			}
-			doubt = false // the object has moved past every earlier fence
-			continue
-		case lost:
-			doubt = true
-		}
-		if perr := pause(ctx, retryAfter(err, wait)); perr != nil {
-			return s.giveUp(ctx, err, doubt)
-		}
-		wait = min(2*wait, 2*time.Second)
+func (s scale) check(c *change, b *before, _ time.Time) error {
+	if s.from < 0 || b.Replicas == s.from {
+		return nil
 	}
+	return fault.WithText(fault.New(fault.Conflict, "replicas are %d, %d were confirmed", b.Replicas, s.from),
+		c.say("scale.moved", c.what(), b.Replicas, s.from))
 }
 
-// look reads the object after a conflict. Set means that it has the wanted number already.
-func (s *scaling) look(ctx context.Context, doubt bool) (done *kind.Result, set bool) {
-	d, err := s.read(ctx, s.order, s.retry)
-	if err != nil {
-		return s.giveUp(ctx, err, doubt), false
-	}
-	found := beforeOf(d)
+func (s scale) met(b before) bool { return b.Replicas == s.replicas }
+
+func (s scale) send(ctx context.Context, c *change) error {
+	return c.setScale(ctx, c.ns, c.name, c.now, s.replicas)
+}
+
+// found counts changes of the spec by the generation: as long as it stands, nothing was applied.
+func (s scale) found(c *change, d *appsv1.Deployment, doubt bool) (finding, kind.Result) {
+	n := wanted(d)
 	switch {
-	case found.UID != s.base.UID:
-		if doubt {
-			return s.settle(ctx), false
+	case n == s.replicas:
+		return reached, kind.Result{}
+	case n != c.base.Replicas:
+		if doubt && d.Generation != c.base.Generation+1 {
+			return unclear, kind.Result{} // ours may have come and gone
 		}
-		r := kind.Failed(fmt.Sprintf("%s 已被删除重建，没有执行任何操作。请重新查看后再操作。", s.what()))
-		return &r, false
-	case found.Replicas == s.replicas:
-		return nil, true
-	case found.Replicas != s.base.Replicas:
-		if doubt && found.Generation != s.base.Generation+1 {
-			return s.settle(ctx), false // ours may have come and gone
-		}
-		r := kind.Failed(moved(s.order, found.Replicas, s.base.Replicas))
-		return &r, false
-	case doubt && found.Generation != s.base.Generation:
-		return s.settle(ctx), false
+		return over, kind.Failed(c.say("scale.moved", c.what(), n, c.base.Replicas))
+	case doubt && d.Generation != c.base.Generation:
+		return unclear, kind.Result{}
 	}
-	s.now, s.base = found, found // the same number, and surely not by us
-	return nil, false
+	return again, kind.Result{}
 }
 
-// noLeave ends an attempt for which Step gave no leave: nothing more may be written, not even a fence.
-func (s *scaling) noLeave(ctx context.Context, err error, doubt bool) *kind.Result {
-	if doubt {
-		r := kind.Unsure(fmt.Sprintf("%s 是否已设为 %d 无法确认。请先查看当前副本数，不要直接重试。", s.what(), s.replicas))
-		return &r
+func (s scale) verdict(c *change, d *appsv1.Deployment, fenced bool) kind.Result {
+	n := wanted(d)
+	switch {
+	case n == s.replicas && ready(d):
+		return kind.Ended(s.done(c, d))
+	case n == s.replicas:
+		return kind.Ended(c.say("scale.applied", c.what(), c.base.Replicas, s.replicas, min(d.Status.ReadyReplicas, n), n))
+	case fenced && n == c.base.Replicas && d.Generation == c.base.Generation:
+		return kind.Failed(c.say("scale.untouched", c.what(), n))
 	}
-	if errors.Is(err, kind.ErrLost) || errors.Is(context.Cause(ctx), kind.ErrLost) {
-		return failed(fault.WithText(err, "操作已由其他执行器接管，这里没有执行任何操作。"))
-	}
-	if errors.Is(context.Cause(ctx), kind.ErrStopping) {
-		return failed(fault.WithText(err, stopped))
-	}
-	return failed(fault.WithText(err, "操作记录暂时无法写入，没有执行任何操作。请稍后重新发起。"))
+	return kind.Unsure(c.say("scale.unclear", c.what(), n, c.base.Replicas, s.replicas))
 }
 
-// giveUp ends an attempt to set the number: with a plain failure when surely nothing was set.
-func (s *scaling) giveUp(ctx context.Context, err error, doubt bool) *kind.Result {
-	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, kind.ErrLost):
-		return s.noLeave(ctx, err, doubt)
-	case doubt:
-		return s.settle(ctx)
+func (s scale) seen(c *change, d *appsv1.Deployment) (kind.Result, bool) {
+	switch {
+	case wanted(d) != s.replicas:
+		return kind.TimedOut(c.say("scale.changed", c.what(), s.replicas, wanted(d))), true
+	case ready(d):
+		return kind.Ended(s.done(c, d)), true
+	}
+	c.hand.Progress(c.say("scale.done", c.what(), c.base.Replicas, s.replicas, min(d.Status.ReadyReplicas, s.replicas), s.replicas))
+	return kind.Result{}, false
+}
+
+func (s scale) done(c *change, d *appsv1.Deployment) string {
+	if c.base.Replicas == s.replicas {
+		return c.say("scale.same", c.what(), s.replicas, d.Status.ReadyReplicas, s.replicas)
+	}
+	return c.say("scale.done", c.what(), c.base.Replicas, s.replicas, d.Status.ReadyReplicas, s.replicas)
+}
+
+func (s scale) late(c *change, last *appsv1.Deployment, cause error) kind.Result {
+	state := c.say("progress.unseen")
+	if last != nil {
+		state = c.say("progress.ready", min(last.Status.ReadyReplicas, s.replicas), s.replicas)
+		if last.Status.Replicas > s.replicas {
+			state = c.say("progress.left", last.Status.Replicas-s.replicas)
+		}
+	}
+	switch {
+	case errors.Is(cause, kind.ErrCanceled) && c.base.Replicas == s.replicas:
+		return kind.Canceled(c.say("scale.waited", c.what(), s.replicas, state))
+	case errors.Is(cause, kind.ErrCanceled):
+		return kind.Canceled(c.say("scale.canceled", c.what(), c.base.Replicas, s.replicas, state))
 	case errors.Is(cause, kind.ErrStopping):
-		return failed(fault.WithText(err, stopped))
+		return kind.TimedOut(c.say("scale.stopping", c.what(), s.replicas, state))
 	}
-	return failed(explain(err, s.what()))
+	return kind.TimedOut(c.say("scale.late", c.what(), s.replicas, int(c.work.Timeout.Seconds()), state))
 }
 
-// settle asks the probe, with some time of its own: the work's may be over.
-func (s *scaling) settle(ctx context.Context) *kind.Result {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*requestTimeout)
-	defer cancel()
-	r := s.verdict(ctx)
-	return &r
+func (s scale) deleted(c *change) string   { return c.say("scale.deleted", c.what(), s.replicas) }
+func (s scale) recreated(c *change) string { return c.say("scale.recreated", c.what(), s.replicas) }
+func (s scale) unsure(c *change) string    { return c.say("scale.unsure", c.what(), s.replicas) }
+
+func (s scale) unreachable(c *change, why string) string {
+	return c.say("scale.unreachable", c.what(), s.replicas, why)
 }
 
-func failed(err error) *kind.Result {
-	r := kind.Failed(fault.Safe(err))
-	return &r
+func (s scale) gone(c *change, d *appsv1.Deployment) string {
+	return c.say("scale.gone", c.what(), wanted(d))
 }

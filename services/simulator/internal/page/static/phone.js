@@ -1,4 +1,4 @@
-// The phone page. It knows three things of the simulator: /sim/users, /sim/say and the event stream /sim/events.
+// The phone page. It knows of the simulator: /sim/users, /sim/say, /sim/press, /sim/files and the event stream /sim/events.
 // Every text that comes from outside is put on the page with textContent, never as markup.
 'use strict';
 
@@ -38,11 +38,63 @@ function brief(said) {
 function bubble(m) {
   const row = element('div', m.via === 'user' ? 'msg mine' : 'msg');
   row.dataset.msgid = m.msgid;
-  row.append(element('div', 'bubble', (m.via === 'user' ? brief(m.text) : m.text) || ' '));
+  if (m.card) row.append(card(m));
+  else if (m.file) row.append(file(m));
+  else row.append(element('div', 'bubble', (m.via === 'user' ? brief(m.text) : m.text) || ' '));
   const how = { passive: ' · 当场答复', push: ' · 推送' }[m.via] || '';
   row.append(element('div', 'meta', clock(m.at) + how));
   if (failures.has(m.msgid)) markFailed(row, failures.get(m.msgid));
   return row;
+}
+
+// A template card: what it says, and under it its buttons, or what stands in their place after an update.
+function card(m) {
+  const box = element('article', 'bubble card');
+  if (m.card.title) box.append(element('h3', '', m.card.title));
+  if (m.card.body) box.append(element('p', '', m.card.body));
+  const buttons = m.card.buttons || [];
+  if (!m.card.disabled && !buttons.length) return box;
+  const row = element('div', 'acts');
+  if (m.card.disabled) {
+    const done = element('button', 'act', m.card.label || '已失效');
+    done.type = 'button';
+    done.disabled = true;
+    row.append(done);
+  } else {
+    for (const b of buttons) {
+      const act = element('button', 'act', b.text);
+      act.type = 'button';
+      act.dataset.task = m.card.task_id || '';
+      act.dataset.press = b.key;
+      row.append(act);
+    }
+  }
+  box.append(row);
+  return box;
+}
+
+function file(m) {
+  const box = element('div', 'bubble file');
+  const link = element('a', '', m.file.name);
+  link.href = '/sim/files/' + encodeURIComponent(m.file.media_id);
+  link.download = m.file.name;
+  box.append(link, element('small', '', size(m.file.size)));
+  return box;
+}
+
+function size(bytes) {
+  if (bytes < 1024) return `${bytes} 字节`;
+  return bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} KB` : `${(bytes / 1048576).toFixed(1)} MB`;
+}
+
+// A card that changed is drawn again in its place. Whoever was on one of its buttons stays in the chat: the text box would raise the
+// keyboard of a touch screen.
+function redraw(m) {
+  const old = [...chat.children].find((r) => r.dataset.msgid === m.msgid && !r.classList.contains('mine'));
+  if (!old) return;
+  const within = old.contains(document.activeElement);
+  old.replaceWith(bubble(m));
+  if (within) chat.focus({ preventScroll: true });
 }
 
 function markFailed(row, why) {
@@ -56,7 +108,8 @@ function offerPicks() {
   const log = logs.get(me) || [];
   const newest = log.findLast((m) => m.via !== 'user');
   const row = newest && [...chat.children].findLast((r) => r.dataset.msgid === newest.msgid && !r.classList.contains('mine'));
-  const box = row ? row.querySelector('.bubble') : null;
+  const box = row && !newest.card && !newest.file ? row.querySelector('.bubble') : null;
+  if (row && newest.card) goOn(row.querySelector('.act:enabled'));
   if (box === picksIn) return;
   if (picksIn && picksIn.isConnected) picksIn.textContent = picksIn.dataset.whole;
   picksIn = box;
@@ -78,7 +131,12 @@ function offerPicks() {
     box.append(pick);
   }
   flush();
-  if (focusNext) (box.querySelector('.pick') || text).focus({ preventScroll: true });
+  goOn(box.querySelector('.pick'));
+}
+
+// Whoever pressed a button by keyboard goes on at the first button of the answer.
+function goOn(button) {
+  if (focusNext) (button || text).focus({ preventScroll: true });
   focusNext = false;
 }
 
@@ -106,8 +164,14 @@ function showChat() {
 function gotMessage(m) {
   const log = logs.get(m.user) || [];
   logs.set(m.user, log);
-  if (log.length && log[log.length - 1].seq >= m.seq) return;
-  log.push(m);
+  const at = log.findLastIndex((o) => o.seq <= m.seq);
+  if (at >= 0 && log[at].seq === m.seq) {
+    if ((log[at].updated || 0) >= (m.updated || 0)) return;
+    log[at] = m;
+    if (m.user === me && ready) redraw(m);
+    return;
+  }
+  log.splice(at + 1, 0, m); // in the past that is told first, a card that was changed comes after younger messages
   if (log.length > KEEP) log.shift();
   if (m.user !== me) {
     if (m.via !== 'user' && ready) setUnread(m.user, (unread.get(m.user) || 0) + 1);
@@ -123,19 +187,22 @@ function gotMessage(m) {
 
 // ---- what people type
 
+// ask posts what a person does, and returns what went wrong before anything was sent; a failure on the way is marked at its message.
+async function ask(path, request) {
+  try {
+    const resp = await fetch(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(request) });
+    const body = await resp.json();
+    if (!resp.ok) return body.error;
+    if (body.status === 'failed') { failures.set(body.msgid, body.error); markById(body.msgid); }
+    return '';
+  } catch {
+    return '连不上模拟器，没有发送。';
+  }
+}
+
 async function say(what) {
   const user = me;
-  let why = '';
-  try {
-    const resp = await fetch('/sim/say', {
-      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ user, text: what }),
-    });
-    const body = await resp.json();
-    if (!resp.ok) why = body.error;
-    else if (body.status === 'failed') { failures.set(body.msgid, body.error); why = ''; markById(body.msgid); }
-  } catch {
-    why = '连不上模拟器，没有发送。';
-  }
+  const why = await ask('/sim/say', { user, text: what });
   if (why && user === me) {
     const row = element('div', 'msg mine');
     row.append(element('div', 'bubble', brief(what)));
@@ -143,6 +210,15 @@ async function say(what) {
     chat.append(row);
     toEnd();
   }
+}
+
+async function press(act) {
+  const user = me, row = act.closest('.msg');
+  focusNext = document.activeElement === act && act.matches(':focus-visible');
+  act.setAttribute('aria-busy', 'true');
+  const why = await ask('/sim/press', { user, task_id: act.dataset.task, key: act.dataset.press });
+  act.removeAttribute('aria-busy');
+  if (why && row.isConnected) markFailed(row, why);
 }
 
 function markById(msgid) {
@@ -169,6 +245,8 @@ $('keys').addEventListener('click', (e) => {
 });
 
 chat.addEventListener('click', (e) => {
+  const act = e.target.closest('.act');
+  if (act) press(act);
   const pick = e.target.closest('.pick');
   if (!pick) return;
   focusNext = document.activeElement === pick && pick.matches(':focus-visible');
@@ -189,6 +267,7 @@ function become(user) {
   me = user;
   setUnread(user, 0);
   try { localStorage.setItem('palmops-user', user); } catch { /* private window: begin with the first person next time */ }
+  people.querySelector(`input[value="${CSS.escape(user)}"]`)?.closest('label').scrollIntoView({ block: 'nearest', inline: 'nearest' });
   showChat();
 }
 
@@ -206,7 +285,8 @@ function showPeople(users) {
     radio.checked = u.user === last;
     radio.addEventListener('change', () => become(u.user));
     const tag = element('span', 'person', u.name);
-    tag.append(element('small', '', u.departments.map((d) => d.name).join('、')));
+    tag.append(element('small', '', u.departments.map((d) => d.name).join('、') + (u.plain ? ' · 不显示卡片' : '')));
+    tag.title = [u.position, ...(u.tags || [])].filter(Boolean).join(' · ');
     label.append(radio, tag);
     people.append(label);
   }
@@ -217,12 +297,12 @@ function showPeople(users) {
 
 const OUTCOMES = {
   reply: '当场答复', empty: '已受理，没有当场答复', timeout: '超时', connect: '没有连上', status: '应答不是 200',
-  bad_reply: '答复验证失败', unsent: '没有发出', shown: '已显示', duplicate: '重复推送，没有再显示',
+  bad_reply: '答复验证失败', unsent: '没有发出', shown: '已显示', updated: '卡片已更新', duplicate: '重复推送，没有再显示',
 };
 
 function gotDelivery(d) {
   const up = d.kind === 'callback';
-  const fine = ['reply', 'empty', 'shown', 'duplicate'].includes(d.outcome);
+  const fine = ['reply', 'empty', 'shown', 'updated', 'duplicate'].includes(d.outcome);
   const row = element('li', 'hop' + (up ? '' : ' down') + (fine ? '' : ' failed'));
   row.append(element('span', 'when', clock(d.at, true)));
   row.append(element('b', '', (up ? '↑ 加密回调 · ' : '↓ 推送 · ') + (names.get(d.user) || d.user)));
@@ -233,7 +313,7 @@ function gotDelivery(d) {
     if (d.copy) facts.push(`副本 ${d.copy}`);
     if (d.http) facts.push(`HTTP ${d.http}`);
     facts.push(`${d.ms < 10 ? d.ms.toFixed(1) : Math.round(d.ms)} 毫秒`);
-  } else facts.push(`message/send ${d.bytes} 字节`);
+  } else facts.push(`message/${d.outcome === 'updated' ? 'update_template_card' : 'send'} ${d.bytes} 字节`);
   row.append(element('p', '', facts.join(' · ')));
   if (up && fine && failures.delete(d.msgid)) {
     const row = [...chat.children].find((r) => r.dataset.msgid === d.msgid);

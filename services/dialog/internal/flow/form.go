@@ -1,0 +1,173 @@
+package flow
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"palmops/libs/wire"
+	"palmops/services/dialog/menu"
+)
+
+// maxShown is how many characters of a value a confirm shows.
+const maxShown = 200
+
+// field is one numbered line of a confirm: a parameter and what it was answered with.
+type field struct {
+	param menu.Param
+	text  string
+}
+
+// firstField is the number of a form's first line: 1 is the confirm itself, also where a code is wanted instead.
+const firstField = 2
+
+// form is everything that the road knows, in the order it was asked.
+func (t *turn) form(p place, current map[string]string) []field {
+	var list []field
+	for _, prm := range p.node.Params {
+		v, ok := p.params[prm.Name]
+		if !ok {
+			continue
+		}
+		text := ""
+		switch x := v.(type) {
+		case int64:
+			text = strconv.FormatInt(x, 10)
+		case string:
+			text = x
+		}
+		wanted := t.shown(prm, text)
+		line := t.say("form.line", t.label(p.node, prm.Name), wanted)
+		if in := inputOf(prm); in != nil && in.Current != "" {
+			if before, ok := current[in.Current]; ok {
+				line = t.say("form.change", t.label(p.node, prm.Name), t.shown(prm, before), wanted)
+			}
+		}
+		list = append(list, field{prm, line})
+	}
+	return list
+}
+
+// shown is a value as a confirm shows it. What is left out is counted.
+func (t *turn) shown(prm menu.Param, value string) string {
+	if in := inputOf(prm); in != nil {
+		value = t.entry(in, value)
+	}
+	line := strings.ReplaceAll(value, "\n", " ⏎ ")
+	if n := utf8.RuneCountInString(line); n > maxShown {
+		return t.say("form.cut", clean(line, maxShown), utf8.RuneCountInString(value))
+	}
+	return clean(line, maxShown)
+}
+
+// code is what must be typed at a confirm by code: four digits that are not the number of a line, the same whenever the
+// same message opens the same confirm.
+func code(event, node string) string {
+	n := 0
+	for _, c := range []byte(wire.DeriveID("code", event, node)[:6]) {
+		n = n*31 + int(c)
+	}
+	return strconv.Itoa(1000 + n%9000)
+}
+
+func (t *turn) confirm(p place) Result {
+	t.did = DidConfirm
+	step := p.current()
+	if step == nil || step.Confirm == nil {
+		return t.restart()
+	}
+	byCode := step.Confirm.By == menu.ByCode
+	wants := "1"
+	if byCode {
+		wants = t.s.Screen.Code
+	}
+	if wants == "" {
+		return t.restart() // a damaged session
+	}
+	if t.in == wants {
+		return t.order(p, wants)
+	}
+	if n, ok := number(t.in); ok {
+		if fields := t.form(p, t.s.Screen.Current); n >= firstField && n-firstField < len(fields) {
+			return t.alter(fields[n-firstField].param.Name)
+		}
+	}
+	if byCode && digits(t.in) {
+		return t.wrong(p, t.say("code.wrong", wants))
+	}
+	t.did, t.why = DidRepeat, ReasonInvalid
+	return t.again(t.say("confirm.not", wants, t.backWord()))
+}
+
+// alter goes back to one value of the form. Everything behind it waits to be taken again.
+func (t *turn) alter(name string) Result {
+	t.did = DidChange
+	i, ok := firstOf(t.s.Hops, name)
+	if !ok {
+		return t.restart()
+	}
+	t.change = true
+	return t.show(t.s.Hops[:i:i], t.s.Hops[i:], "")
+}
+
+// unready says why a confirm does not count, "" when it does: typed, it runs something. Expires is in milliseconds.
+func (t *turn) unready(wants string, expires int64) string {
+	switch {
+	case t.env.Identity != Fresh:
+		t.why = ReasonIdentity
+		return t.say("confirm.identity", wants)
+	case t.ev.At > 0 && t.ev.At < t.s.Screen.At:
+		// Typed before the confirm was on the screen: an impatient second 1 must not confirm what nobody has read. The two
+		// times are of two machines; who reads before answering is later by more than their clocks differ.
+		t.why = ReasonUnseen
+		return t.say("confirm.unseen", wants)
+	case t.ev.At > 0 && t.env.Now-t.ev.At >= expires:
+		t.why = ReasonLate
+		return t.say("confirm.late", wants)
+	}
+	return ""
+}
+
+func (t *turn) order(p place, wants string) Result {
+	act := action(p)
+	if act == nil {
+		return t.restart()
+	}
+	if note := t.unready(wants, act.Expires.Milliseconds()); note != "" {
+		return t.again(note)
+	}
+	holder := t.s.Hops[:lastNode(t.s.Hops)]
+	args, err := act.Values(p.params, t.s.Screen.Current)
+	if err == nil {
+		_, err = wire.CanonicalArgs(args)
+	}
+	title, terr := act.Title.Text(t.lang, t.data(p, t.s.Screen))
+	if err != nil || terr != nil {
+		t.why = ReasonNoAnswer
+		return t.again(t.say("order.incomplete"))
+	}
+	t.frozen = nil
+	if !t.judge(t.rights.Decide(p.node, args)) {
+		note := t.refusal("denied.note")
+		return t.show(holder[:t.allowed(holder)], nil, note)
+	}
+	title = clean(title, maxTitle)
+	intent := &Intent{
+		ID: wire.DeriveID("action", t.ev.ID, p.node.ID), Node: p.node.ID, Zone: act.Zone, Pool: act.Pool, Action: act.Action,
+		Args: args, Title: title, Lang: t.lang, Expire: int64(act.Expires.Seconds()),
+	}
+	t.remember(intent)
+	t.s.Hops, t.s.Ahead = holder, nil
+	t.s.Screen = Shown{Kind: wire.ScreenAccepted}
+	return t.accepted(intent, t.say("accepted.keys", t.backWord()))
+}
+
+// accepted says that an order was taken, and gives it.
+func (t *turn) accepted(intent *Intent, keys string) Result {
+	r := t.keep(wire.Screen{
+		Kind: wire.ScreenAccepted, Title: t.say("accepted.title", wire.ShortID(intent.ID)),
+		Body: []string{intent.Title, t.say("accepted.body")}, Keys: keys,
+	})
+	r.Intent = intent
+	return r
+}

@@ -1,0 +1,4 @@
+package report
+
+// Texts are the sentences of this package.
+var Texts = texts

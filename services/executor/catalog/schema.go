@@ -1,0 +1,13 @@
+package catalog
+
+import (
+	_ "embed"
+	"slices"
+)
+
+//go:embed schema.json
+var schemaFile []byte
+
+// Schema is the JSON Schema (draft 2020-12) of catalogs: the help of an editor, which says what Decode says about the
+// structure of a file.
+func Schema() []byte { return slices.Clone(schemaFile) }
