@@ -163,7 +163,7 @@ func (a *App) wire(ctx context.Context, o Options, signer *ask.Signer, check fun
 		Bus: a.bus, Store: a.store, People: people.New(a.bus, o.Now), Rules: a.rules, Asker: a.asker, Signer: signer, Audit: a.trail,
 		Nodes: o.Nodes, Stream: kept.inLife, Log: a.log, Registry: o.Registry, Now: o.Now,
 	})
-	a.reporter = report.New(a.bus, records, long, a.log, o.Registry)
+	a.reporter = report.New(a.bus, converse.Settled{Store: a.store}, records, long, a.log, o.Registry)
 	a.sweeper = report.NewSweeper(a.bus, records, signer, a.store, o.Now, a.log)
 	return nil
 }

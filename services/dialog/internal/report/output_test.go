@@ -14,6 +14,7 @@ import (
 	"palmops/libs/bus"
 	"palmops/libs/fault"
 	"palmops/libs/wire"
+	"palmops/services/dialog/internal/session"
 )
 
 // world takes what is pushed and stored, and keeps the order of the two.
@@ -36,6 +37,8 @@ func (w *world) Put(_ context.Context, action, text string) error {
 	return w.fails
 }
 
+func (w *world) Settled(context.Context, session.Who, string) (bool, error) { return true, nil }
+
 func (w *world) Record(context.Context, string) (*wire.Record, error) { return nil, nil }
 
 func (w *world) handle(t testing.TB, ev wire.Event, delivered uint64) error {
@@ -45,7 +48,7 @@ func (w *world) handle(t testing.TB, ev wire.Event, delivered uint64) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := New(w, w, w, zap.NewNop(), prometheus.NewRegistry())
+	r := New(w, w, w, w, zap.NewNop(), prometheus.NewRegistry())
 	return r.Handle(t.Context(), &bus.Msg{Data: data, Seq: 1, Delivered: delivered})
 }
 

@@ -6,6 +6,8 @@ package report
 import (
 	"context"
 	"encoding/json"
+	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -13,6 +15,7 @@ import (
 	"palmops/libs/bus"
 	"palmops/libs/fault"
 	"palmops/libs/wire"
+	"palmops/services/dialog/internal/session"
 )
 
 // Publisher stores a message to a person.
@@ -25,9 +28,22 @@ type Records interface {
 	Record(ctx context.Context, id string) (*wire.Record, error)
 }
 
+// Accepted says whether the reply that calls an action accepted is with the person, or on its way there.
+type Accepted interface {
+	Settled(ctx context.Context, w session.Who, action string) (bool, error)
+}
+
+const (
+	// hold is how long an event waits for that reply: a quick action would else be finished on the phone before it was
+	// accepted. It is short, since the events of everybody wait behind it.
+	hold = 300 * time.Millisecond
+	look = 10 * time.Millisecond
+)
+
 // Reporter turns events into messages. It is safe for concurrent use.
 type Reporter struct {
 	pub     Publisher
+	replies Accepted
 	records Records
 	outputs Outputs
 	log     *zap.Logger
@@ -35,9 +51,9 @@ type Reporter struct {
 }
 
 // New makes a Reporter.
-func New(pub Publisher, records Records, outputs Outputs, log *zap.Logger, reg prometheus.Registerer) *Reporter {
+func New(pub Publisher, replies Accepted, records Records, outputs Outputs, log *zap.Logger, reg prometheus.Registerer) *Reporter {
 	r := &Reporter{
-		pub: pub, records: records, outputs: outputs, log: log.Named("report"),
+		pub: pub, replies: replies, records: records, outputs: outputs, log: log.Named("report"),
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "palmops_dialog_reports_total", Help: "Events of actions, by state and whether a message came of them.",
 		}, []string{"state", "result"}),
@@ -68,11 +84,33 @@ func (r *Reporter) Handle(ctx context.Context, m *bus.Msg) error {
 	if err := r.output(ctx, ev, m.Delivered, &out); err != nil {
 		return err
 	}
+	if m.Delivered <= 1 {
+		r.await(ctx, ev)
+	}
 	if _, err := r.pub.Publish(ctx, wire.OutSubject(ev.Corp, ev.App, ev.User), out.ID, out); err != nil {
 		return err
 	}
 	r.reports.WithLabelValues(ev.State, "sent").Inc()
 	return nil
+}
+
+// await waits a little for the reply that calls the action accepted. When nobody can say, the event is told at once.
+func (r *Reporter) await(ctx context.Context, ev wire.Event) {
+	ctx, cancel := context.WithTimeout(ctx, hold)
+	defer cancel()
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		settled, err := r.replies.Settled(ctx, session.Who{Corp: ev.Corp, App: ev.App, User: strings.ToLower(ev.User)}, ev.ID)
+		if settled || err != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // over reports whether an action has ended, so that progress which came late is not shown after the result.

@@ -211,6 +211,35 @@ func (s *stage) sweepIgnoring() ([]string, error) {
 	return []string{o.ID}, err
 }
 
+// settled says the same of every action.
+type settled bool
+
+func (s settled) Settled(context.Context, session.Who, string) (bool, error) { return bool(s), nil }
+
+// later says yes when it is asked the third time.
+type later struct{ asked int }
+
+func (l *later) Settled(_ context.Context, w session.Who, action string) (bool, error) {
+	l.asked++
+	return l.asked == 3 && w == (session.Who{Corp: "c", App: "a", User: "u"}) && action == "a", nil
+}
+
+// A result that is there before the person was told that the action is accepted waits for that, but not for long.
+func TestAResultComesAfterItsAcceptance(t *testing.T) {
+	s := newStage(t)
+	data := []byte(`{"id":"a","corp":"c","app":"a","user":"U","state":"succeeded","rev":3}`)
+	l := &later{}
+	for _, replies := range []report.Accepted{l, settled(false)} {
+		r := report.New(s.bus, replies, s.bucket, s.outputs, zap.NewNop(), prometheus.NewRegistry())
+		if err := r.Handle(t.Context(), &bus.Msg{Data: data, Seq: 1, Delivered: 1}); err != nil {
+			t.Error(err)
+		}
+	}
+	if l.asked != 3 {
+		t.Errorf("asked %d times", l.asked)
+	}
+}
+
 type failing struct{}
 
 func (failing) Publish(context.Context, string, string, any) (bus.Ack, error) {
@@ -219,7 +248,7 @@ func (failing) Publish(context.Context, string, string, any) (bus.Ack, error) {
 
 func TestEventsThatCannotBeTold(t *testing.T) {
 	s := newStage(t)
-	r := report.New(failing{}, s.bucket, s.outputs, zap.NewNop(), prometheus.NewRegistry())
+	r := report.New(failing{}, settled(true), s.bucket, s.outputs, zap.NewNop(), prometheus.NewRegistry())
 	handle := func(data string) bus.Settlement {
 		return bus.Settle(r.Handle(t.Context(), &bus.Msg{Data: []byte(data), Seq: 1}))
 	}

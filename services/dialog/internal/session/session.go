@@ -17,6 +17,7 @@ package session
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -254,6 +255,22 @@ func (s *Store) SetReply(ctx context.Context, w Who, id string, reply []byte, ma
 func (s *Store) mark(ctx context.Context, w Who, id, marks string, content []byte) error {
 	k := w.keys()
 	return transient(markScript.Run(ctx, s.rdb, []string{k.last, k.before}, id, marks, content).Err(), "mark reply")
+}
+
+// Newest reads the reply to the newest message of a person and its marks, nil when there is none.
+func (s *Store) Newest(ctx context.Context, w Who) (reply []byte, marks string, err error) {
+	text, err := s.rdb.Get(ctx, w.keys().last).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, "", nil
+	}
+	if err != nil {
+		return nil, "", transient(err, "newest reply")
+	}
+	k, whole := decodeKept(text)
+	if !whole {
+		return nil, "", nil
+	}
+	return k.reply, k.marks, nil
 }
 
 // find is what is kept of a message, the zero value when nothing is.

@@ -28,8 +28,8 @@ type ButtonCard struct {
 // Button is one choice: its number and as much of its label as a button holds, and the key that a press brings back.
 type Button struct{ Text, Key string }
 
-// Card makes a card of a screen that asks to be one, with nothing of the screen hidden: a choice that its button does
-// not show in full is written out above the buttons. Only the line of keys is left out when there is no room for it: a
+// Card makes a card of a screen that asks to be one, with nothing of the screen hidden: when a button does not
+// show its choice in full, the choices are written out above the buttons: all of them, or where there is no room those. Only the line of keys is left out when there is no room for it: a
 // card's buttons say what to do. ok is false for a screen that shall not be a card, or does not fit one; it goes out as
 // its Text then.
 func Card(s wire.Screen, t lang.Tag) (c ButtonCard, ok bool) {
@@ -51,10 +51,12 @@ func Card(s wire.Screen, t lang.Tag) (c ButtonCard, ok bool) {
 	for _, l := range s.Body {
 		lines = append(lines, clean(l))
 	}
+	var all, cut []string // choices as lines
 	for _, option := range s.Choices {
 		b := Button{Text: oneLine(option.Key) + " " + oneLine(option.Label), Key: option.Key}
+		all = append(all, choice(option))
 		if length(b.Text) > maxButton || option.Detail != "" {
-			lines = append(lines, choice(option))
+			cut = append(cut, choice(option))
 			b.Text = short(b.Text, maxButton)
 		}
 		twice := slices.ContainsFunc(c.Buttons, func(other Button) bool { return other.Key == b.Key })
@@ -63,10 +65,19 @@ func Card(s wire.Screen, t lang.Tag) (c ButtonCard, ok bool) {
 		}
 		c.Buttons = append(c.Buttons, b)
 	}
-	if p := page(s, t); p != "" {
-		lines = append(lines, p)
+	page := page(s, t)
+	join := func(choices []string) string {
+		with := slices.Concat(lines, choices)
+		if page != "" {
+			with = append(with, page)
+		}
+		return strings.Join(with, "\n")
 	}
-	c.Sub = strings.Join(lines, "\n")
+	c.Sub = join(cut)
+	// A list with gaps reads as if something were missing.
+	if whole := join(all); len(cut) > 0 && length(whole) <= maxSub {
+		c.Sub = whole
+	}
 	if keys := oneLine(s.Keys); keys != "" && length(c.Sub)+1+length(keys) <= maxSub {
 		c.Sub = strings.TrimPrefix(c.Sub+"\n"+keys, "\n")
 	}

@@ -35,7 +35,7 @@ func TestCard(t *testing.T) {
 				Choices: []wire.Choice{{Key: "1", Label: "零售事业部的全部机器"}, {Key: "2", Label: "web", Detail: "3/3 就绪"}, {Key: "3", Label: "b"}},
 			},
 			ButtonCard{
-				Title: "选择", Desc: "没有第 9 项。", Sub: "1. 零售事业部的全部机器\n2. web  3/3 就绪\n第 1/3 页",
+				Title: "选择", Desc: "没有第 9 项。", Sub: "1. 零售事业部的全部机器\n2. web  3/3 就绪\n3. b\n第 1/3 页",
 				Buttons: []Button{{"1 零售事业部的全…", "1"}, {"2 web", "2"}, {"3 b", "3"}},
 			},
 		},

@@ -69,7 +69,7 @@ func choice(c wire.Choice) string {
 	if d := oneLine(c.Detail); d != "" {
 		line += "  " + d
 	}
-	return line
+	return clean(line) // together they may open what neither does
 }
 
 // page is the line that says which of several pages a screen is; empty when it is the only one.
