@@ -164,7 +164,7 @@ func (a *App) wire(ctx context.Context, o Options, signer *ask.Signer, check fun
 		Nodes: o.Nodes, Stream: kept.inLife, Log: a.log, Registry: o.Registry, Now: o.Now,
 	})
 	a.reporter = report.New(a.bus, converse.Settled{Store: a.store}, records, long, a.log, o.Registry)
-	a.sweeper = report.NewSweeper(a.bus, records, signer, a.store, o.Now, a.log)
+	a.sweeper = report.NewSweeper(a.bus, records, signer, a.store, o.Now, func() *time.Location { return a.rules.Menu().Zone }, a.log)
 	return nil
 }
 

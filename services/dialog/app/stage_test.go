@@ -41,7 +41,7 @@ const (
 
 // stage is the whole world around dialogs: a real NATS, a real Redis, and stand-ins for gateway and executor.
 type stage struct {
-	t     *testing.T
+	t     testing.TB
 	nats  *bustest.Server
 	redis *redistest.Server
 	bus   *bus.Bus
@@ -71,7 +71,7 @@ func (c *counting) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t testing.TB) *stage {
 	s := &stage{t: t, nats: bustest.New(t), redis: redistest.New(t), dir: t.TempDir(), sent: time.Now().Unix()}
 	s.bus = s.nats.Connect("world")
 	var err error

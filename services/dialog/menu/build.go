@@ -71,7 +71,7 @@ func Build(root string, files Files, o BuildOptions) (*Menu, error) {
 // build uses the documents in docs, by file, where they are read already.
 func build(root string, files Files, docs map[string]document, o BuildOptions) (*Menu, error) {
 	r := &reader{
-		files: files, docs: map[string]document{}, o: o, included: map[string]string{},
+		files: files, docs: map[string]func() document{}, o: o, included: map[string]string{},
 		parsed: map[string]parsed{}, conditions: map[string]*condition{}, templates: map[string]*filling{}, patterns: map[string]matcher{},
 	}
 	zone, err := time.LoadLocation(DefaultZone)
@@ -81,9 +81,8 @@ func build(root string, files Files, docs map[string]document, o BuildOptions) (
 	file := filepath.Join(o.Dir, root)
 	r.m = &Menu{File: file, Timeout: DefaultTimeout, Language: lang.Chinese, Zone: zone, Root: &Node{File: file}, nodes: map[string]*Node{}}
 	r.enter([]string{root})
-	maps.Copy(r.docs, docs)
 	if r.fits(root) {
-		r.parseAll(files)
+		defer r.parseAll(docs)()
 		if doc := r.doc(root); doc != nil {
 			r.menu(doc)
 			r.resolve()
@@ -138,7 +137,7 @@ type reader struct {
 	Tree
 	m     *Menu
 	files Files
-	docs  map[string]document
+	docs  map[string]func() document
 	o     BuildOptions
 
 	chain    []string          // the files from the root to the one that is read now

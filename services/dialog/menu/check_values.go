@@ -2,6 +2,7 @@ package menu
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -154,8 +155,11 @@ func askedBefore(n *Node, at int, source string) string {
 func hasEnglish(m *Menu) bool {
 	found := m.Title.EN != ""
 	each(m.Root, func(n *Node) {
-		for _, t := range spokenBy(n) {
-			found = found || t.words.EN != ""
+		if found {
+			return
+		}
+		for _, w := range spokenBy(n) {
+			found = found || w.EN != ""
 		}
 	})
 	return found
@@ -166,58 +170,67 @@ func (c *checker) words(n *Node) {
 	if !c.english {
 		return
 	}
-	missing := map[string]bool{}
-	for _, t := range spokenBy(n) {
+	var missing []string
+	for s, w := range spokenBy(n) {
 		switch {
-		case t.words.EN == "" && strings.ContainsFunc(t.words.ZH, isHan):
-			missing["the English of its "+t.what] = true
-		case t.words.ZH == "" && t.words.EN != "":
-			missing["the Chinese of its "+t.what] = true
+		case w.EN == "" && strings.ContainsFunc(w.ZH, isHan):
+			missing = append(missing, "the English of its "+nameOf(s))
+		case w.ZH == "" && w.EN != "":
+			missing = append(missing, "the Chinese of its "+nameOf(s))
 		}
 	}
 	if len(missing) > 0 {
-		c.warn(n, n.Line, "%s is missing", strings.Join(slices.Sorted(maps.Keys(missing)), ", "))
+		slices.Sort(missing)
+		c.warn(n, n.Line, "%s is missing", strings.Join(slices.Compact(missing), ", "))
 	}
 }
 
 func isHan(r rune) bool { return unicode.Is(unicode.Han, r) }
 
-// spoken is one text that people read, and what it is.
-type spoken struct {
-	what  string
-	words lang.Words
+// nameOf is what a text belongs to: the title for no step.
+func nameOf(s *Step) string {
+	if s == nil {
+		return "title"
+	}
+	return strings.TrimSpace(kindOf(*s) + " " + s.Param())
 }
 
-// spokenBy is all that a person reads of a node.
-func spokenBy(n *Node) []spoken {
-	all := []spoken{{"title", n.Title}}
-	for _, s := range n.Steps {
-		what := strings.TrimSpace(kindOf(s) + " " + s.Param())
-		put := func(words ...lang.Words) {
-			for _, w := range words {
-				all = append(all, spoken{what, w})
-			}
+// spokenBy goes through all that a person reads of a node: its title, with no step, and the texts of its steps.
+func spokenBy(n *Node) iter.Seq2[*Step, lang.Words] {
+	return func(yield func(*Step, lang.Words) bool) {
+		if !yield(nil, n.Title) {
+			return
 		}
-		switch {
-		case s.Dynamic != nil:
-			put(s.Dynamic.Label, s.Dynamic.Prompt, s.Dynamic.Empty)
-			if s.Dynamic.Table != nil {
-				for _, list := range s.Dynamic.Table.Lists {
-					put(entryWords(list)...)
+		for i := range n.Steps {
+			for _, w := range n.Steps[i].spoken() {
+				if !yield(&n.Steps[i], w) {
+					return
 				}
 			}
-		case s.Input != nil:
-			put(s.Input.Label, s.Input.Prompt, s.Input.Hint)
-			put(entryWords(s.Input.Values)...)
-		case s.Custom != nil:
-			put(s.Custom.Label, s.Custom.Prompt)
-		case s.Confirm != nil:
-			put(s.Confirm.Text.Words())
-		case s.Action != nil:
-			put(s.Action.Title.Words())
 		}
 	}
-	return all
+}
+
+func (s *Step) spoken() []lang.Words {
+	switch {
+	case s.Dynamic != nil:
+		all := []lang.Words{s.Dynamic.Label, s.Dynamic.Prompt, s.Dynamic.Empty}
+		if s.Dynamic.Table != nil {
+			for _, list := range s.Dynamic.Table.Lists {
+				all = append(all, entryWords(list)...)
+			}
+		}
+		return all
+	case s.Input != nil:
+		return append([]lang.Words{s.Input.Label, s.Input.Prompt, s.Input.Hint}, entryWords(s.Input.Values)...)
+	case s.Custom != nil:
+		return []lang.Words{s.Custom.Label, s.Custom.Prompt}
+	case s.Confirm != nil:
+		return []lang.Words{s.Confirm.Text.Words()}
+	case s.Action != nil:
+		return []lang.Words{s.Action.Title.Words()}
+	}
+	return nil
 }
 
 func entryWords(list []Entry) (out []lang.Words) {

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"go.yaml.in/yaml/v4"
 
@@ -22,39 +23,40 @@ func parseFile(file string, data []byte) document {
 	return document{n, t.Problems}
 }
 
-// parseAll parses files on all processors: of the time that a large menu takes, most goes there. Parsed ones stay as
-// they are. It returns when all work has ended.
-func (r *reader) parseAll(files Files) {
+// parseAll begins to parse files on all processors, while the reader goes through those that are done: of the time that a
+// large menu takes, most goes there. A file that nobody has begun yet when it is needed is parsed at once by who needs it.
+// Files in done are parsed already. Wait returns when all work has ended.
+func (r *reader) parseAll(done map[string]document) (wait func()) {
 	var names []string
-	for name := range files {
-		if _, done := r.docs[name]; !done {
-			names = append(names, name)
+	for name, data := range r.files {
+		if doc, ok := done[name]; ok {
+			r.docs[name] = func() document { return doc }
+			continue
 		}
+		file := r.path(name)
+		r.docs[name] = sync.OnceValue(func() document { return parseFile(file, data) })
+		names = append(names, name)
 	}
 	slices.Sort(names)
-	docs := make([]document, len(names))
-	next := make(chan int)
+	docs := make([]func() document, len(names))
+	for i, name := range names {
+		docs[i] = r.docs[name]
+	}
+	var begun atomic.Int64
 	var work sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(names)) {
+	for range min(runtime.GOMAXPROCS(0), len(docs)) {
 		work.Go(func() {
-			for i := range next {
-				docs[i] = parseFile(r.path(names[i]), files[names[i]])
+			for i := begun.Add(1); i <= int64(len(docs)); i = begun.Add(1) {
+				docs[i-1]()
 			}
 		})
 	}
-	for i := range names {
-		next <- i
-	}
-	close(next)
-	work.Wait()
-	for i, name := range names {
-		r.docs[name] = docs[i]
-	}
+	return work.Wait
 }
 
 // doc is a file's document. Its problems are noted.
 func (r *reader) doc(name string) *yaml.Node {
-	d := r.docs[name]
+	d := r.docs[name]()
 	r.Problems = append(r.Problems, d.problems...)
 	return d.node
 }

@@ -25,7 +25,26 @@ func newSeeker(query string) *seeker { return &seeker{query: query, mask: maskOf
 // any reports whether the query is found in one of the names at all.
 func (s *seeker) any(names []name) bool {
 	for _, n := range names {
-		if s.rank(n) < miss {
+		if s.holds(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// holds reports whether rank is better than a miss, without finding out how good it is.
+func (s *seeker) holds(n name) bool {
+	if s.mask&^n.mask != 0 {
+		return false
+	}
+	if strings.Contains(n.text, s.query) {
+		return true
+	}
+	for i, g := range n.glyphs {
+		if i > 0 && (!g.start || !s.begins(g)) {
+			continue
+		}
+		if found, _ := s.match(n.glyphs[i:], mixed); found {
 			return true
 		}
 	}

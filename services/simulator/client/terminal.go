@@ -15,8 +15,9 @@ import (
 
 // Talk lets a person chat in a terminal: each line of in is typed by user, and what the app sends is written to out.
 // Lines that begin with a slash are for the terminal itself: /user <id> becomes another person, /users lists them,
-// /press <key> presses a button of the newest card, /quit ends. It returns at the end of in, at /quit or when ctx ends; unless ctx ended, not before a last look for messages,
-// so that piped input gets its answers. A read of in that blocks outlives Talk until its next line.
+// /press <key> presses a button of the newest card, /quit ends. It returns at the end of in, at /quit or when ctx ends;
+// unless ctx ended, not before a last look for messages, so that piped input gets its answers. A read of in that blocks
+// outlives Talk until its next line.
 func (c *Client) Talk(ctx context.Context, in io.Reader, out io.Writer, user string) error {
 	users, err := c.Users(ctx)
 	if err != nil {

@@ -98,7 +98,7 @@ func (t *turn) custom(p place, c *menu.Custom) Result {
 		if len(sh.Items) == 0 {
 			return t.again(t.say("choose.nothing", t.backWord()))
 		}
-		return t.again(t.say("choose.wrong", quote(t.lang, t.ev.Text)))
+		return t.again(t.unknown())
 	default:
 		typed = strings.TrimSpace(t.ev.Text)
 		input, _ = unescaped(typed)

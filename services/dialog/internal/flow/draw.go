@@ -37,11 +37,17 @@ func (t *turn) draw(p place, sh Shown, note string) wire.Screen {
 }
 
 func (t *turn) drawNodes(s *wire.Screen, p place, sh Shown) {
+	if len(p.node.Steps) > 0 { // what was chosen on the way is what the list is about
+		for _, f := range t.form(p, nil) {
+			s.Body = append(s.Body, f.text)
+		}
+	}
+	chosen := len(s.Body)
 	for _, f := range t.rights.Frozen(p.node) {
 		s.Body = append(s.Body, t.say("freeze.list", t.freeze(f)))
 	}
-	if len(sh.Items) == 0 && len(s.Body) == 0 {
-		s.Body = []string{t.say("list.no_nodes")}
+	if len(sh.Items) == 0 && len(s.Body) == chosen {
+		s.Body = append(s.Body, t.say("list.no_nodes"))
 	}
 	t.drawLines(s, p, sh, true)
 }
@@ -93,7 +99,7 @@ func (t *turn) drawPresent(s *wire.Screen, p place, step *menu.Step) {
 	if !ok {
 		return
 	}
-	s.Body = append(s.Body, t.say("change.present", t.shown(prm, h.text()), t.backWord()))
+	s.Body = append(s.Body, t.say("change.present", t.shown(p, prm, h.text(), h.Label), t.backWord()))
 }
 
 // drawLines adds the present page of a list, with numbers or to be read only.
@@ -245,16 +251,15 @@ func (t *turn) keys(p place, sh Shown) string {
 	if step := p.current(); sh.Room.Name == "" && step != nil && step.Dynamic != nil && step.Dynamic.Multi && len(sh.Items) > 0 {
 		add("key.done")
 	}
+	var edit []string
 	if sh.Room.Name == "" && sh.Kind == wire.ScreenConfirm {
-		keys = append(keys, t.editKeys(p)...)
+		edit = t.editKeys(p)
+		keys = append(keys, edit...)
 	}
 	if p.node.Parent != nil || sh.Room.Name != "" {
 		back := "key.back"
-		if sh.Kind == wire.ScreenConfirm {
+		if len(edit) > 0 {
 			back = "key.change"
-		}
-		if sh.Room.Name != "" {
-			back = "key.close"
 		}
 		word := t.say(back)
 		if t.m.First == 1 {

@@ -36,11 +36,12 @@ func (t *turn) form(p place, current map[string]string) []field {
 		case string:
 			text = x
 		}
-		wanted := t.shown(prm, text)
+		h, _ := valueIn(t.s.Hops, prm.Name)
+		wanted := t.shown(p, prm, text, h.Label)
 		line := t.say("form.line", t.label(p.node, prm.Name), wanted)
 		if in := inputOf(prm); in != nil && in.Current != "" {
 			if before, ok := current[in.Current]; ok {
-				line = t.say("form.change", t.label(p.node, prm.Name), t.shown(prm, before), wanted)
+				line = t.say("form.change", t.label(p.node, prm.Name), t.shown(p, prm, before, ""), wanted)
 			}
 		}
 		list = append(list, field{prm, line})
@@ -48,16 +49,47 @@ func (t *turn) form(p place, current map[string]string) []field {
 	return list
 }
 
-// shown is a value as a confirm shows it. What is left out is counted.
-func (t *turn) shown(prm menu.Param, value string) string {
+// shown is a value as a confirm shows it, behind what a list calls it: a person has chosen that. What is left out is
+// counted.
+func (t *turn) shown(p place, prm menu.Param, value, label string) string {
 	if in := inputOf(prm); in != nil {
 		value = t.entry(in, value)
+	} else if d := dynamicOf(prm); d != nil {
+		if d.Table != nil {
+			values := []string{value}
+			if d.Multi {
+				values = strings.Split(value, ",")
+			}
+			label = t.called(values, t.entries(table(p, d.Table)))
+		}
+		if label != "" {
+			value = t.say("form.entry", label, value)
+		}
 	}
 	line := strings.ReplaceAll(value, "\n", " ⏎ ")
 	if n := utf8.RuneCountInString(line); n > maxShown {
 		return t.say("form.cut", clean(line, maxShown), utf8.RuneCountInString(value))
 	}
 	return clean(line, maxShown)
+}
+
+// called is what a list calls these values, "" when it has no other words for them.
+func (t *turn) called(values []string, items []wire.Item) string {
+	labels := make(map[string]string, len(values))
+	for _, it := range items {
+		labels[it.Value] = it.Label
+	}
+	list, known := make([]string, len(values)), false
+	for i, v := range values {
+		list[i] = v
+		if label := labels[v]; label != "" && label != v {
+			list[i], known = label, true
+		}
+	}
+	if !known {
+		return ""
+	}
+	return strings.Join(list, t.say("form.and"))
 }
 
 // code is what must be typed at a confirm by code: four digits that are not the number of a line, the same whenever the

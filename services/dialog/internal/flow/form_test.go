@@ -252,7 +252,7 @@ func TestAFormWithACustomStep(t *testing.T) {
 	k.play(`
 > 菜单
 > 2-1
-网段计算
+请输入地址和前缀长度
 > 10.1.2.3/24
 > 1
 > 443
@@ -261,7 +261,7 @@ func TestAFormWithACustomStep(t *testing.T) {
 2. 网段：10.1.2.0/24
 3. 端口：443
 > 2
-网段计算
+请输入地址和前缀长度
 现在填的是 10.1.2.0/24
 > 10.9.9.9/16
 网段 10.9.0.0/16
@@ -287,7 +287,7 @@ func TestLongValuesAreCountedOnTheConfirm(t *testing.T) {
 	if k.s.Screen.Kind != wire.ScreenConfirm {
 		t.Fatal(text(k.last.Screens))
 	}
-	k.wants("8. 内容：a ⏎ b ⏎ ccc", "（共 304 个字）", "3. 环境：生产（prod）", "10. 负责人：zhangsan", "6. 时长：5m")
+	k.wants("8. 内容：a ⏎ b ⏎ ccc", "（共 304 个字）", "3. 环境：生产（prod）", "10. 负责人：张三（zhangsan）", "6. 时长：5m")
 	if r := k.say("1"); r.Intent == nil || r.Intent.Args["text"] != "a\nb\n"+strings.Repeat("c", 300) || r.Did != flow.DidConfirm {
 		t.Errorf("%+v", r)
 	}

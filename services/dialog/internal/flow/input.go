@@ -18,10 +18,12 @@ func (t *turn) input(p place, in *menu.Input) Result {
 	switch {
 	case isDefault(t.in) && in.Default != "":
 		typed, value = t.in, in.Default
+	case isDefault(t.in) && in.Type != menu.Text && in.Type != menu.Lines:
+		return t.wrong(p, t.say("input.no_default"))
 	case in.Type == menu.Enum:
 		i, ok := t.picked(p)
 		if !ok {
-			return t.wrong(p, t.say("choose.wrong", quote(t.lang, t.ev.Text)))
+			return t.wrong(p, t.unknown())
 		}
 		typed, value = t.in, in.Values[i].Value
 	case in.Type == menu.Text || in.Type == menu.Lines:
@@ -47,10 +49,18 @@ func (t *turn) wrong(p place, note string) Result {
 	t.did, t.why = DidRepeat, ReasonInvalid
 	t.s.Screen.Tries = min(max(t.s.Screen.Tries, 0), maxTries) + 1
 	if t.s.Screen.Tries < maxTries {
-		return t.again(note)
+		return t.again(sentence(note))
 	}
 	t.why = ReasonTries
 	return t.show(t.s.Hops[:lastNode(t.s.Hops)], nil, t.say("input.tries", maxTries))
+}
+
+// sentence begins with a capital letter, where the script has them: what went wrong stands alone on its line.
+func sentence(s string) string {
+	if s != "" && s[0] >= 'a' && s[0] <= 'z' {
+		return string(s[0]-'a'+'A') + s[1:]
+	}
+	return s
 }
 
 func integer(decimal string) int64 {
@@ -84,21 +94,21 @@ func zero(in *menu.Input) bool { return in.Type == menu.Int && in.Min <= 0 && in
 func (t *turn) rules(in *menu.Input) []string {
 	var list []string
 	add := func(key string, args ...any) { list = append(list, t.say(key, args...)) }
+	least, most := in.Limits(t.clock())
 	switch in.Type {
 	case menu.DNSLabel:
 		add("input.dns")
 	case menu.Date:
-		add("input.date")
+		add("input.date", within(t.clock().Format("2006-01-02"), least, most))
 	case menu.Clock:
 		add("input.clock")
 	case menu.DateTime:
-		add("input.datetime")
+		add("input.datetime", within(t.clock().Format("2006-01-02")+" 14:30", least, most))
 	case menu.Duration:
 		add("input.duration")
 	case menu.Lines:
 		add("input.lines")
 	}
-	least, most := in.Limits(t.clock())
 	switch {
 	case in.Type == menu.Duration && in.Min <= int64(time.Second) && in.Max >= int64(menu.MaxDuration): // says nothing
 	case least == "" && most == "":
@@ -117,6 +127,18 @@ func (t *turn) rules(in *menu.Input) []string {
 		add("input.example", in.Example)
 	}
 	return list
+}
+
+// within is a date, or the limit that it is beyond: an example that would be refused helps nobody. All are written so that
+// their order is that of time; a limit may be "".
+func within(date, least, most string) string {
+	switch {
+	case least != "" && date < least:
+		return least
+	case most != "" && date > most:
+		return most
+	}
+	return date
 }
 
 // entry is a value as an enum names it.

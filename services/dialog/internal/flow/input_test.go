@@ -52,7 +52,7 @@ func TestEveryTypeOfInput(t *testing.T) {
 6. 时长：5m0s
 7. 名称：web-1
 9. 区域：t1
-10. 负责人：zhangsan
+10. 负责人：张三（zhangsan）
 > 1
 `)
 	want := map[string]any{

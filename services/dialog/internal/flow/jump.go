@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"palmops/libs/wire"
 	"palmops/services/dialog/menu"
@@ -19,7 +21,10 @@ func (t *turn) choose(p place) Result {
 	if !ok {
 		note := t.misread()
 		if note == "" {
-			note = t.say("choose.wrong", quote(t.lang, t.ev.Text))
+			note = t.unknown()
+			if query := clean(t.in, maxFilter); searchable(query) {
+				note = t.say("choose.search", quote(t.lang, t.ev.Text), query)
+			}
 		}
 		t.did, t.why = DidRepeat, ReasonInvalid
 		return t.again(note)
@@ -29,6 +34,19 @@ func (t *turn) choose(p place) Result {
 		return t.enter(n.Open)
 	}
 	return t.forward(p, Hop{Typed: t.in, Node: id})
+}
+
+// unknown says that the message is no line of the list.
+func (t *turn) unknown() string {
+	if clean(t.in, 12) == "" {
+		return t.say("choose.empty")
+	}
+	return t.say("choose.wrong", quote(t.lang, t.ev.Text))
+}
+
+// searchable reports whether a text that is no line looks like the name of something, short enough to be repeated.
+func searchable(query string) bool {
+	return utf8.RuneCountInString(query) <= 12 && strings.ContainsFunc(query, unicode.IsLetter)
 }
 
 // way walks by several numbers through lists of nodes, which are the same for everybody who sees them, and stops at the
@@ -44,7 +62,11 @@ func (t *turn) way(p place, list []int) Result {
 			i = slices.IndexFunc(shown, func(child *menu.Node) bool { return ok && child.ID == t.s.Screen.Items[line].Value })
 		}
 		if i < 0 || i >= len(shown) {
-			note := t.join(t.say("way.wrong", n), t.rest(list[at+1:]))
+			note := t.say("way.wrong", n)
+			if n == 0 && t.m.First == 1 {
+				note = t.say("way.zero")
+			}
+			note = t.join(note, t.rest(list[at+1:]))
 			if at == 0 {
 				t.did, t.why = DidRepeat, ReasonInvalid
 				return t.again(note)

@@ -12,7 +12,7 @@ func TestSeveralNumbersInOneGo(t *testing.T) {
 		"with dots, full width":   {"３．３．１", "@ 3-3-1"},
 		"stops at a dynamic list": {"1-1-1", "选择集群\n后面的 1-1 没有使用，请看过这一屏再回复\n@ 1"},
 		"stops at an input":       {"3-1-5", "请输入\n后面的 5 没有使用\n@ 3-1"},
-		"stops at a custom step":  {"2-1-1", "网段计算\n后面的 1 没有使用\n@ 2-1"},
+		"stops at a custom step":  {"2-1-1", "请输入地址和前缀长度\n后面的 1 没有使用\n@ 2-1"},
 		"stops at a wrong number": {"3-9-1", "这里没有 9 这个选项，请从这一屏选择；后面的 1 没有使用\n1. 各种输入\n@ 3"},
 		"first number wrong":      {"9-1", "这里没有 9 这个选项\n1. 集群\n= repeat invalid\n@"},
 		"stops at a room":         {"4-1", "还没有执行过操作\n@"},
@@ -33,7 +33,7 @@ func TestALinkIsItsTarget(t *testing.T) {
 > 3
 2. 去放行
 > 2
-网段计算
+请输入地址和前缀长度
 > 10.0.0.1
 > 1
 > 80
@@ -97,7 +97,7 @@ func TestConditions(t *testing.T) {
 	k := &talk{t: t, w: richWorld(t)}
 	k.play("> 菜单\n! 夜里\n4. 我的任务\n> 1\n> 1\n> 1\n> 2\n1. 调整副本数\n! 重启\n")
 	k.w.now = noon + 14*3600_000 // 2 o'clock
-	k.play("> 00\n4. 夜里\n> 4-1\n网段计算\n@ 4-1\n")
+	k.play("> 00\n4. 夜里\n> 4-1\n请输入地址和前缀长度\n@ 4-1\n")
 	k.w.now = noon
 	k.play("> 10.0.0.1\n你的权限已变更，没有执行任何操作\n1. 集群\n! 夜里\n@\n= repeat denied\n")
 	k.w.now = noon + 14*3600_000

@@ -125,16 +125,21 @@ func numbers(folded string) (list []int, ok bool) {
 	if len(folded) > 5*maxWay {
 		return nil, false
 	}
-	sep := strings.IndexAny(folded, "- .")
-	if sep < 1 {
-		return nil, false
+	sep := " "
+	for _, mark := range []string{"-", ".", ",", "、"} {
+		if strings.Contains(folded, mark) {
+			sep = mark
+		}
 	}
-	parts := strings.Split(folded, folded[sep:sep+1])
-	if folded[sep] == ' ' {
+	parts := strings.Split(folded, sep)
+	if sep == " " {
 		parts = strings.Fields(folded)
 	}
+	if len(parts) < 2 {
+		return nil, false
+	}
 	for _, part := range parts {
-		n, ok := number(part)
+		n, ok := number(strings.TrimSpace(part))
 		if !ok {
 			return nil, false
 		}

@@ -107,7 +107,8 @@ func (t *turn) line(p place, d *menu.Dynamic) Result {
 	}
 	t.did = DidChoose
 	if i, ok := t.picked(p); ok && d.Param != "" {
-		return t.forward(p, Hop{Typed: t.in, Param: d.Param, Text: t.s.Screen.Items[i].Value})
+		it := t.s.Screen.Items[i]
+		return t.forward(p, Hop{Typed: t.in, Param: d.Param, Text: it.Value, Label: it.Label})
 	}
 	if oneOf(t.in, "*", "all") || isAllLines(t.in) {
 		return t.filter(p, d, "")

@@ -112,7 +112,12 @@ func (t *turn) finish(p place, d *menu.Dynamic) Result {
 			return t.again(failed)
 		}
 	}
-	return t.forward(p, Hop{Typed: clean(t.in, 20), Param: d.Param, Text: strings.Join(inOrder(sh.Picked, items), ",")})
+	values := inOrder(sh.Picked, items)
+	hop := Hop{Typed: clean(t.in, 20), Param: d.Param, Text: strings.Join(values, ",")}
+	if d.Table == nil {
+		hop.Label = clean(t.called(values, items), maxShown)
+	}
+	return t.forward(p, hop)
 }
 
 // inOrder sorts values as a list has them; what it does not have any more comes last.

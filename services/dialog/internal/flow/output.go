@@ -22,7 +22,7 @@ func (t *turn) output(id string, page int) Result {
 	}
 	a, need, failed := t.ask(Question{Key: AskOutput + " " + id, What: AskOutput, Tasks: []string{id}})
 	if need != nil || failed != "" {
-		return t.covered(Shown{}, need, failed)
+		return t.room(Shown{}, need, failed)
 	}
 	pages := paged(a.Output)
 	if len(pages) == 0 {

@@ -50,5 +50,5 @@ func TestAnOutputThatCannotBeHad(t *testing.T) {
 	k.say("任务", "1", "1")
 	k.play("没有输出\n1. 查看输出\n")
 	k.w.fault = "存储没有应答"
-	k.play("> 1\n存储没有应答；稍后再次回复 1 重试\n1. 查看输出\n> 0\n上一个操作已受理\n存储没有应答\n")
+	k.play("> 1\n存储没有应答；稍后再次回复 1 重试\n1. 查看输出\n> 0\n1. 调整副本数\n存储没有应答\n")
 }

@@ -262,7 +262,7 @@ func TestPathGoesThereAndBack(t *testing.T) {
 		for _, in := range typed {
 			s.Hops = append(s.Hops, flow.Hop{Typed: in})
 		}
-		if diff := cmp.Diff(typed, flow.SplitPath(s.Path())); diff != "" {
+		if diff := cmp.Diff(typed, wire.SplitInputs(s.Path())); diff != "" {
 			t.Fatalf("%s: %s", s.Path(), diff)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"palmops/libs/wire"
 	"palmops/services/dialog/internal/flow"
 	"palmops/services/dialog/menu"
 )
@@ -132,7 +133,7 @@ func TestAMenuThatCountsFromZero(t *testing.T) {
 	if got, want := k.s.Path(), `0-1-a\-b\\c`; got != want {
 		t.Errorf("path %s, want %s", got, want)
 	}
-	if diff := cmp.Diff([]string{"0", "1", `a-b\c`}, flow.SplitPath(k.s.Path())); diff != "" {
+	if diff := cmp.Diff([]string{"0", "1", `a-b\c`}, wire.SplitInputs(k.s.Path())); diff != "" {
 		t.Error(diff)
 	}
 	k.say("0")

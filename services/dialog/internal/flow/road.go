@@ -75,7 +75,11 @@ func (t *turn) forward(p place, hop Hop) Result {
 		return t.restart()
 	}
 	if t.allowed(hops) < len(hops) {
-		return t.again(t.refusal("denied.note"))
+		note := t.refusal("denied.note")
+		if t.frozen == nil && hop.Param != "" && !hop.Part {
+			note = t.say("denied.value", quote(t.lang, hop.text()))
+		}
+		return t.again(note)
 	}
 	ahead := t.s.Ahead
 	if hop.Node != "" {

@@ -60,6 +60,9 @@ func (t *turn) leaveRoom() Result {
 
 func (t *turn) uncover(note string) Result {
 	t.s.Screen, t.s.Under = *t.s.Under, nil
+	if t.s.Screen.Kind == wire.ScreenAccepted { // nothing can be done on it any more, and the result may have come
+		return t.show(t.s.Hops, nil, note)
+	}
 	p, _ := locate(t.m, t.s.Hops)
 	if t.outdated(p) {
 		return t.show(t.s.Hops, t.s.Ahead, t.refusal("denied.list"))
@@ -84,7 +87,6 @@ func (t *turn) enter(room string) Result {
 // word does what a word asks for that counts on nearly all screens.
 func (t *turn) word(k key, p place) Result {
 	t.did = DidSetting
-	memo := t.remembered()
 	switch k {
 	case keyRecent:
 		return t.enter(menu.OpenRecent)
@@ -95,27 +97,35 @@ func (t *turn) word(k key, p place) Result {
 	case keyKeep, keyDrop:
 		return t.mark(k == keyKeep)
 	case keyCards, keyText:
-		memo.Cards = CardsOn
-		said := t.say("set.cards")
-		if k == keyText {
-			memo.Cards, said = CardsOff, t.say("set.text")
-		}
-		t.memo = &memo
-		return t.again(said)
+		return t.again(t.setting(k))
 	case keyEnglish, keyChinese:
-		memo.Lang = lang.Chinese
-		if k == keyEnglish {
-			memo.Lang = lang.English
-		}
-		t.memo, t.lang = &memo, memo.Lang
-		return t.translated(p)
+		return t.translated(p, t.setting(k))
 	}
 	return t.again("")
 }
 
+// setting changes how this person is answered, and says so.
+func (t *turn) setting(k key) (said string) {
+	memo := t.remembered()
+	said = "set.lang"
+	switch k {
+	case keyCards:
+		memo.Cards, said = CardsOn, "set.cards"
+	case keyText:
+		memo.Cards, said = CardsOff, "set.text"
+	case keyEnglish:
+		memo.Lang = lang.English
+		t.lang = memo.Lang
+	default:
+		memo.Lang = lang.Chinese
+		t.lang = memo.Lang
+	}
+	t.memo = &memo
+	return t.say(said)
+}
+
 // translated shows the screen in the other language. What a custom step said it must say again.
-func (t *turn) translated(p place) Result {
-	said := t.say("set.lang")
+func (t *turn) translated(p place, said string) Result {
 	step := p.current()
 	if t.s.Screen.Room.Name != "" || step == nil || step.Custom == nil || t.s.Screen.Kind == wire.ScreenAccepted {
 		return t.again(said)
@@ -152,6 +162,10 @@ func (t *turn) inRoom(p place) Result {
 		if n, ok := number(t.in); ok && n >= 1 && n <= t.s.Screen.Total {
 			return t.output(room.Arg, n-1)
 		}
+		if t.s.Screen.Total > 1 {
+			t.did, t.why = DidRepeat, ReasonInvalid
+			return t.again(t.say("output.page", t.s.Screen.Total, t.backWord()))
+		}
 	}
 	t.did, t.why = DidRepeat, ReasonInvalid
 	return t.again(t.say("list.reading", t.backWord()))
@@ -167,10 +181,7 @@ func (t *turn) chosen(p place, do func(i int) Result) Result {
 		return t.search(clean(t.in, 40)) // another word
 	}
 	t.did, t.why = DidRepeat, ReasonInvalid
-	if t.in == "" {
-		return t.again(t.say("choose.empty"))
-	}
-	return t.again(t.say("choose.wrong", quote(t.lang, t.ev.Text)))
+	return t.again(t.unknown())
 }
 
 // found goes to a node that was found.

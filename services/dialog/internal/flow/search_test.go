@@ -41,7 +41,7 @@ func TestSearch(t *testing.T) {
 > 9
 没有「9」这个选项
 > 1
-网段计算
+请输入地址和前缀长度
 @ 2-3
 `)
 }
@@ -107,7 +107,7 @@ func TestSearchShowsOnlyWhatMayBeSeen(t *testing.T) {
 
 func TestASearchFindsRoomsAndLinks(t *testing.T) {
 	k := &talk{t: t, w: richWorld(t)}
-	k.play("> 菜单\n> 2\n> /收藏夹\n1. 收藏夹\n> 1\n收藏是空的\n1. 集群\n@\n> /去放行\n1. 去放行  表单\n> 1\n网段计算\n@ 3-2\n")
+	k.play("> 菜单\n> 2\n> /收藏夹\n1. 收藏夹\n> 1\n收藏是空的\n1. 集群\n@\n> /去放行\n1. 去放行  表单\n> 1\n请输入地址和前缀长度\n@ 3-2\n")
 }
 
 func TestSearchHasPages(t *testing.T) {

@@ -34,6 +34,7 @@ type Hop struct {
 	Text  string `json:"v,omitempty"`
 	Int   int64  `json:"i,omitempty"`
 	IsInt bool   `json:"b,omitempty"`
+	Label string `json:"l,omitempty"` // what a list called the value, where the menu does not know that itself
 	Part  bool   `json:"c,omitempty"` // an input of a custom step that has not ended with it
 }
 

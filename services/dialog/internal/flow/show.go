@@ -105,7 +105,11 @@ func (t *turn) open(p place, ahead []Hop) (sh Shown, need *Question, failed stri
 	case step.Dynamic != nil:
 		sh, need, failed = t.openList(p, step.Dynamic, "")
 		if step.Dynamic.Multi && failed == "" {
-			if h, ok := present(step, ahead); ok {
+			h, ok := present(step, ahead)
+			if !ok && t.undone.Param == step.Dynamic.Param {
+				h, ok = t.undone, true // a step back undoes one step, not the choice of every line
+			}
+			if ok {
 				sh.Picked = kept(strings.Split(h.Text, ","), sh.Items)
 			}
 		}
@@ -166,6 +170,14 @@ func inputOf(p menu.Param) *menu.Input {
 		return nil
 	}
 	return p.Node.Steps[p.Step].Input
+}
+
+// dynamicOf is the list that a parameter is chosen from, nil when it is none.
+func dynamicOf(p menu.Param) *menu.Dynamic {
+	if p.Node == nil || p.Step < 0 || p.Step >= len(p.Node.Steps) {
+		return nil
+	}
+	return p.Node.Steps[p.Step].Dynamic
 }
 
 func (t *turn) data(p place, sh Shown) menu.Data {

@@ -63,6 +63,7 @@ type turn struct {
 	memo   *Memo // once it changed
 	frozen *policy.Freeze
 	change bool // ahead is the tail of a form that is being changed
+	undone Hop  // what a step back took from the road
 }
 
 // Step makes one step. M must be the menu of the revision that s names; with any other menu the session starts again.
@@ -196,12 +197,16 @@ func (t *turn) start() Result {
 	case k == keyExit:
 		t.did = DidExit
 		return t.keep(t.notice(t.say("exit.none"), t.say("open.hint")))
-	case digits(t.in) || way:
+	case (digits(t.in) || way) && k != keyHome:
 		t.why = ReasonExpired
 		return t.show(nil, nil, t.say("start.expired"))
 	case k == keyHelp:
 		t.did = DidHelp
 		t.extra = []wire.Screen{t.help(nil)}
+	case k >= keyCards: // also for somebody with nothing to open
+		note := t.setting(k)
+		t.did = DidSetting
+		return t.show(nil, nil, note)
 	case k >= keyRecent:
 		return t.overTop(func() Result { return t.word(k, place{node: t.m.Root}) })
 	}
@@ -326,6 +331,7 @@ func (t *turn) back(p place) Result {
 	case len(t.s.Hops) == 0:
 		return t.show(nil, nil, t.say("back.top"))
 	}
+	t.undone = t.s.Hops[len(t.s.Hops)-1]
 	return t.show(t.s.Hops[:len(t.s.Hops)-1], nil, "")
 }
 

@@ -47,13 +47,18 @@ func (t *turn) tasks() Result {
 		t.why = ReasonInvalid
 		return t.again(t.say("recent.none"))
 	}
-	return t.covered(t.openTasks())
+	return t.room(t.openTasks())
 }
 
-func (t *turn) task(id string) Result { return t.covered(t.openTask(id)) }
+func (t *turn) task(id string) Result { return t.room(t.openTask(id)) }
 
-// covered shows a room's screen, or why there is none.
-func (t *turn) covered(sh Shown, need *Question, failed string) Result {
+// room shows a room's screen, or why there is none.
+func (t *turn) room(sh Shown, need *Question, failed string) Result {
+	return t.covered(sh, need, failed, "")
+}
+
+// covered is room with a note.
+func (t *turn) covered(sh Shown, need *Question, failed, note string) Result {
 	switch {
 	case need != nil:
 		return Result{Need: need}
@@ -63,7 +68,7 @@ func (t *turn) covered(sh Shown, need *Question, failed string) Result {
 		}
 		return t.again(failed)
 	}
-	return t.cover(sh, "")
+	return t.cover(sh, note)
 }
 
 // askTasks asks for the records of orders.
@@ -126,6 +131,9 @@ func (t *turn) openTask(id string) (sh Shown, need *Question, failed string) {
 	sh = Shown{Kind: wire.ScreenMenu, Room: Room{Name: roomTask, Arg: id}, Current: map[string]string{
 		fieldState: clean(task.State, 20), fieldTitle: clean(task.Title, maxTitle),
 	}}
+	if wire.Final(task.State) && task.Summary != "" {
+		task.Step = "" // how far it had come says nothing any more
+	}
 	for name, text := range map[string]string{fieldStep: task.Step, fieldSummary: task.Summary} {
 		if text = clean(text, maxTitle); text != "" {
 			sh.Current[name] = text
@@ -184,11 +192,13 @@ func (t *turn) inCancel() Result {
 	sh := t.s.Screen
 	id := sh.Room.Arg
 	if sh.Kind == wire.ScreenAccepted {
-		if digits(t.in) {
+		note := ""
+		if digits(t.in) { // typed for a screen that has no numbers: it must not meet the one that comes now
 			t.did, t.why = DidRepeat, ReasonInvalid
-			return t.again(t.say("accepted.again"))
+			note = t.say("task.again_note")
 		}
-		return t.task(id)
+		sh, need, failed := t.openTask(id)
+		return t.covered(sh, need, failed, note)
 	}
 	t.did = DidConfirm
 	r, ok := t.given(id)
@@ -198,7 +208,7 @@ func (t *turn) inCancel() Result {
 	}
 	if t.in != "1" {
 		t.did, t.why = DidRepeat, ReasonInvalid
-		return t.again(t.say("confirm.not", "1", t.backWord()))
+		return t.again(t.say("task.cancel_not", "1", t.backWord()))
 	}
 	if note := t.unready("1", cancelExpires.Milliseconds()); note != "" {
 		return t.again(note)

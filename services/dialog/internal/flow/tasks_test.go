@@ -63,10 +63,9 @@ web → 5
 我的任务
 已完成 web → 5
 > 0
-上一个操作已受理
-@ 1-2-1-2
-> 0
 1. 调整副本数
+! 已受理
+@ 1-2-1-2
 `)
 }
 
@@ -92,7 +91,7 @@ func TestCancelling(t *testing.T) {
 取消 #` + short + ` web → 5
 1. 确认取消
 > 2
-还没有执行。请回复 1 确认执行
+还没有取消。请回复 1 确认取消，或回复 0 返回
 > 0
 1. 刷新
 > 2
@@ -120,12 +119,12 @@ func TestCancelling(t *testing.T) {
 	if len(k.w.memo.Recent) != 1 {
 		t.Error("a wish to cancel is no order to be given again")
 	}
-	k.play("已受理 #\n> 1\n没有再次执行\n上一个操作已受理\n")
+	k.play("已受理 #\n> 1\n取消已受理，没有再次执行\n1. 刷新\n! 上一个操作已受理\n")
 	if k.last.Intent != nil {
 		t.Error("cancelled twice")
 	}
 	k.w.tasks[id] = flow.Task{State: wire.StateCanceled}
-	k.play("> 0\n#" + short + " 已取消\nweb → 5\n! 2. 取消\n")
+	k.play("> 1\n#" + short + " 已取消\nweb → 5\n! 2. 取消\n")
 }
 
 func TestATaskThatIsNotOnesOwn(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package outputs keeps what actions put out and what is too long for a message, in the object store OUTPUTS: one object
-// for each action, "out.<action id>", for 7 days.
+// Package outputs keeps what actions put out, when it is too long for a message, in the object store OUTPUTS: one object for
+// each action, "out.<action id>", for 7 days.
 package outputs
 
 import (

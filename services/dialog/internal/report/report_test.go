@@ -82,6 +82,9 @@ type stage struct {
 	outputs *outputs.Store
 }
 
+// nepal is a zone whose time of day is no other's.
+func nepal() *time.Location { return time.FixedZone("NPT", 5*3600+45*60) }
+
 type counting struct{ n byte }
 
 func (c *counting) Read(p []byte) (int, error) {
@@ -131,7 +134,7 @@ func (s *stage) order(id string) {
 // sweep sweeps at a time after the start, as a process of its own, and returns the ids of what lies in OUT afterwards.
 func (s *stage) sweep(after time.Duration) (ids []string, last wire.Outbound) {
 	s.t.Helper()
-	sw := report.NewSweeper(s.bus, s.bucket, s.signer, s.store, func() time.Time { return s.now.Add(after) }, zap.NewNop())
+	sw := report.NewSweeper(s.bus, s.bucket, s.signer, s.store, func() time.Time { return s.now.Add(after) }, nepal, zap.NewNop())
 	if err := sw.Sweep(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}
@@ -174,7 +177,7 @@ func TestAnActionThatWaitsIsToldOnce(t *testing.T) {
 	}
 	want(10*time.Second, "")
 	o := want(20*time.Second, "w1:waiting")
-	if text := o.Screens[0].Title + strings.Join(o.Screens[0].Body, ""); !strings.Contains(text, "正在等待执行器 #W1") || !strings.Contains(text, "local/k8s") || !strings.Contains(text, "尚未开始") || o.User != "zhangsan" {
+	if text := o.Screens[0].Title + strings.Join(o.Screens[0].Body, ""); !strings.Contains(text, "正在等待执行器 #W1") || !strings.Contains(text, "local/k8s") || !strings.Contains(text, "尚未开始") || !strings.Contains(text, time.Unix(s.now.Unix()+120, 0).In(nepal()).Format("15:04:05")) || o.User != "zhangsan" {
 		t.Error(text)
 	}
 	want(40*time.Second, "w1:waiting")
@@ -193,7 +196,7 @@ func TestAForgedOrderTellsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.order("w1")
-	sw := report.NewSweeper(s.bus, s.bucket, s.signer, s.store, func() time.Time { return s.now.Add(time.Minute) }, zap.NewNop())
+	sw := report.NewSweeper(s.bus, s.bucket, s.signer, s.store, func() time.Time { return s.now.Add(time.Minute) }, nepal, zap.NewNop())
 	if err := sw.Sweep(t.Context()); err == nil {
 		t.Error("the forged order is not reported")
 	}

@@ -50,12 +50,13 @@ type Sweeper struct {
 	tokens  Tokens
 	told    Told
 	now     func() time.Time
+	zone    func() *time.Location // of the people who read
 	log     *zap.Logger
 }
 
 // NewSweeper makes a Sweeper.
-func NewSweeper(b *bus.Bus, records Records, tokens Tokens, told Told, now func() time.Time, log *zap.Logger) *Sweeper {
-	return &Sweeper{js: b.JS, pub: b, records: records, tokens: tokens, told: told, now: now, log: log.Named("sweep")}
+func NewSweeper(b *bus.Bus, records Records, tokens Tokens, told Told, now func() time.Time, zone func() *time.Location, log *zap.Logger) *Sweeper {
+	return &Sweeper{js: b.JS, pub: b, records: records, tokens: tokens, told: told, now: now, zone: zone, log: log.Named("sweep")}
 }
 
 // Run sweeps until ctx ends.
@@ -125,7 +126,7 @@ func (s *Sweeper) look(ctx context.Context, msg *jetstream.RawStreamMsg) error {
 	}
 	return s.tell(ctx, c, waitingID(c.ID), wire.Screen{
 		Kind: wire.ScreenProgress, Title: texts.Say(t, "head.waiting") + short,
-		Body: add(add(nil, c.Title), texts.Say(t, "text.waiting", c.Zone, c.Pool, time.Unix(c.Expires, 0).Format("15:04:05"))),
+		Body: add(add(nil, c.Title), texts.Say(t, "text.waiting", c.Zone, c.Pool, time.Unix(c.Expires, 0).In(s.zone()).Format("15:04:05"))),
 	})
 }
 

@@ -1,4 +1,4 @@
-// Package revision keeps every menu and policy that ever counted, in the bucket REQUESTS, and which pair counts now.
+// Package revision keeps, in the bucket REQUESTS, the menus and policies that counted last, and which pair counts now.
 //
 //	menu.rev.<rev>    the files of one menu, deflated JSON
 //	policy.rev.<rev>  the file of one policy

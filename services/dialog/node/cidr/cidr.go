@@ -1,7 +1,7 @@
 // Package cidr is a network calculator: a node in Go, and an example of one.
 //
 // It asks for an address with a prefix, such as 10.1.2.3/24, shows the network it lies in, and takes another one or ends
-// with the network in its canonical form, 10.1.2.0/24.
+// with the network in its canonical form, 10.1.2.0/24. It has no title: the menu's says what the network is for.
 package cidr
 
 import (
@@ -29,7 +29,7 @@ var Node node.Node = node.Func(show)
 func show(q node.Query) wire.View {
 	say := func(key string, args ...any) string { return texts.Say(q.Lang, key, args...) }
 	if len(q.Inputs) == 0 {
-		return wire.View{Title: say("cidr.title"), Body: []string{say("cidr.ask")}, Free: true}
+		return wire.View{Body: []string{say("cidr.ask")}, Free: true}
 	}
 	last := q.Inputs[len(q.Inputs)-1]
 	if last == use && len(q.Inputs) > 1 {
@@ -37,14 +37,14 @@ func show(q node.Query) wire.View {
 		if !ok {
 			return wire.View{Refuse: say("cidr.wrong")}
 		}
-		return wire.View{Title: say("cidr.title"), Body: describe(network, say), Done: true, Value: network.String()}
+		return wire.View{Body: describe(network, say), Done: true, Value: network.String()}
 	}
 	network, ok := parse(last)
 	if !ok {
 		return wire.View{Refuse: say("cidr.wrong")}
 	}
 	return wire.View{
-		Title: say("cidr.title"), Body: append(describe(network, say), say("cidr.next")), Free: true,
+		Body: append(describe(network, say), say("cidr.next")), Free: true,
 		Items: []wire.Item{{Value: use, Label: say("cidr.use", network)}},
 	}
 }

@@ -42,7 +42,7 @@ func TestAQuestionGoesOutAsACard(t *testing.T) {
 	}
 	m := w.next()
 	want := &wecom.Card{
-		TaskID: "c-1", Title: "请确认", SubTitle: "shop/web：3 → 5\n2. 先演练一遍再决定要不要执行\n0 返回 · # 退出",
+		TaskID: "c-1", Title: "请确认", SubTitle: "shop/web：3 → 5\n1. 确认执行\n2. 先演练一遍再决定要不要执行\n0 返回 · # 退出",
 		Buttons: []wecom.CardButton{{Text: "1 确认执行", Key: "1"}, {Text: "2 先演练一遍再决…", Key: "2"}},
 	}
 	if diff := cmp.Diff(want, m.Card); m.MsgType != wecom.TypeCard || m.ToUser != "zhangsan" || m.DuplicateCheck != time.Minute || diff != "" {

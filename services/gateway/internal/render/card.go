@@ -28,10 +28,10 @@ type ButtonCard struct {
 // Button is one choice: its number and as much of its label as a button holds, and the key that a press brings back.
 type Button struct{ Text, Key string }
 
-// Card makes a card of a screen that asks to be one, with nothing of the screen hidden: when a button does not
-// show its choice in full, the choices are written out above the buttons: all of them, or where there is no room those. Only the line of keys is left out when there is no room for it: a
-// card's buttons say what to do. ok is false for a screen that shall not be a card, or does not fit one; it goes out as
-// its Text then.
+// Card makes a card of a screen that asks to be one, with nothing of the screen hidden: when a button does not show its
+// choice in full, all choices are written out above the buttons, or only those that are cut where there is no room for all.
+// Only the line of keys is left out when there is no room for it: a card's buttons say what to do. ok is false for a screen
+// that shall not be a card, or does not fit one; it goes out as its Text then.
 func Card(s wire.Screen, t lang.Tag) (c ButtonCard, ok bool) {
 	if s.Card == "" || len(s.Choices) == 0 || len(s.Choices) > maxButtons {
 		return c, false

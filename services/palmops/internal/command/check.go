@@ -128,6 +128,7 @@ func menuAgainstCatalogs(m *menu.Menu, cats []*catalog.Catalog) conf.Problems {
 			ps.Add(use.File, use.Line, "%s: %s only reads and cannot be ordered", use.Node, use.Action)
 		}
 		ps = append(ps, argsAgainstParams(use, a)...)
+		ps = append(ps, valuesAgainstParams(m, use, a)...)
 	}
 	return ps
 }

@@ -76,6 +76,14 @@ type broken struct {
 	says                  string
 }
 
+// deploymentList is a step of testdata/simple/menu.yaml that asks for the deployment, up to the next step.
+const deploymentList = `dynamic:
+                  param: deployment
+                  prompt: 选择部署（就绪/副本数）
+                  source: {zone: local, pool: k8s, action: k8s.deployments, args: {namespace: $namespace}}
+                  empty: 这个命名空间里没有部署
+`
+
 func mistakes() []broken {
 	const order = "^- action:" // the line below is the first one of what an action says
 	return []broken{
@@ -98,6 +106,20 @@ func mistakes() []broken {
 		{name: "menu, order asked", file: "menu.yaml", old: "action: k8s.namespaces", with: "action: k8s.scale", at: "^action: k8s.scale", says: `k8s.scale changes something and cannot be asked`},
 		{name: "menu, unknown zone", file: "menu.yaml", old: "{zone: local, pool: k8s, action: k8s.namespaces}", with: "{zone: remote, pool: k8s, action: k8s.namespaces}", at: "zone: remote", says: `no catalog serves zone "remote", pool "k8s"`},
 		{name: "menu, unknown pool", file: "menu.yaml", old: "{zone: local, pool: k8s, action: k8s.namespaces}", with: "{zone: local, pool: mysql, action: k8s.namespaces}", at: "pool: mysql", says: `no catalog serves zone "local", pool "mysql"`},
+		{name: "menu, a number below", file: "menu.yaml", old: "min: 0, max: 20", with: "min: -1, max: 20", at: order, below: 1, says: `the menu offers -1 for the argument "replicas" of k8s.scale, the catalog begins at 0`},
+		{name: "menu, a number above", file: "menu.yaml", old: "min: 0, max: 20", with: "min: 0, max: 21", at: order, below: 1, says: `the menu offers 21 for the argument "replicas" of k8s.scale, the catalog ends at 20`},
+		{name: "menu, a number without an end", file: "menu.yaml", old: "min: 0, max: 20", with: "min: 0", at: order, below: 1, says: `for the argument "replicas" of k8s.scale, the catalog ends at 20`},
+		{name: "menu, a written number above", file: "menu.yaml", old: "replicas: $replicas", with: "replicas: 21", at: order, below: 1, says: `the menu offers 21`},
+		{name: "catalog, a narrower range", file: "catalog.yaml", old: "{type: int, min: 0, max: 20}", with: "{type: int, min: 1, max: 20}", at: order, below: 1, in: "menu.yaml", says: `the menu offers 0 for the argument "replicas" of k8s.scale, the catalog begins at 1`},
+		{name: "menu, lines for a name", file: "menu.yaml", old: deploymentList, with: "input: {param: deployment, type: lines, prompt: p}\n", at: order, below: 1, says: `retail-scale: deployment may have several lines, which the catalog refuses for the argument "deployment" of k8s.scale`},
+		{name: "menu, several for a number", file: "menu.yaml", old: "input: {param: replicas, type: int, min: 0, max: 20, prompt: 输入新的副本数, example: \"5\"}", with: `dynamic: {param: replicas, prompt: p, multi: true, lines: ["1", "2"]}`, at: order, below: 1, says: `"replicas" of k8s.scale must be int, the menu gives text`},
+		{name: "menu, several for a name", file: "menu.yaml", old: deploymentList, with: "dynamic: {param: deployment, prompt: p, multi: true, lines: [api, web]}\n", at: order, below: 1, says: `several lines of deployment can be chosen, such as "api,web", which the catalog refuses`},
+		{name: "menu, a table's line", file: "menu.yaml", old: deploymentList, with: "dynamic: {param: deployment, prompt: p, lines: [api, Web_1]}\n", at: order, below: 1, says: `deployment offers "Web_1", which the catalog refuses`},
+		{name: "menu, a line of one of the lists", file: "menu.yaml", old: deploymentList, with: "dynamic: {param: deployment, prompt: p, table: {by: $namespace, lists: {shop: [api], pay: [web, we b]}}}\n", at: order, below: 1, says: `deployment offers "we b", which the catalog refuses`},
+		{name: "menu, an enum's value", file: "menu.yaml", old: deploymentList, with: "input: {param: deployment, type: enum, prompt: p, values: [api, API]}\n", at: order, below: 1, says: `deployment offers "API", which the catalog refuses`},
+		{name: "menu, a default", file: "menu.yaml", old: deploymentList, with: "input: {param: deployment, type: text, prompt: p, default: Web}\n", at: order, below: 1, says: `the default of deployment is "Web", which the catalog refuses`},
+		{name: "menu, an example", file: "menu.yaml", old: deploymentList, with: "input: {param: deployment, type: text, prompt: p, example: my web}\n", at: order, below: 1, says: `the example of deployment is "my web", which the catalog refuses`},
+		{name: "menu, a written value", file: "menu.yaml", old: "args: {namespace: $namespace}", with: "args: {namespace: logi}", at: "args: {namespace: logi}", says: `the menu gives "logi", which the catalog refuses for the argument "namespace" of k8s.deployments`},
 		{name: "policy, unknown key", file: "policy.yaml", old: "roles:", with: "rolls:", at: "rolls:", says: `no key "rolls"`},
 		{name: "policy, unknown node", file: "policy.yaml", old: "menu: [retail]", with: "menu: [retial]", at: "retial", says: `has no item with the id "retial"`},
 		{name: "policy, unknown role", file: "policy.yaml", old: "- role: retail-lead", with: "- role: retail-boss", at: "retail-boss", says: `there is no role "retail-boss"`},
@@ -234,4 +256,29 @@ func TestCheckLeavesOptionalArgumentsOpen(t *testing.T) {
 	dir := simpleConfig(t)
 	edit(t, dir, "menu.yaml", `, from: "$current.replicas:int"`, "")
 	fine(t, "", "check", "--config", dir)
+}
+
+// TestCheckTakesWhatTheCatalogTakes: the edges of a range, every value of an enum, and lines where breaks are allowed.
+func TestCheckTakesWhatTheCatalogTakes(t *testing.T) {
+	t.Parallel()
+	const pattern = "deployment: {type: string, pattern: dns-label}\n      replicas"
+	for _, c := range []struct{ catalog, menu string }{
+		{"", "input: {param: deployment, type: enum, prompt: p, values: [api, web-1]}"},
+		{"", "input: {param: deployment, type: dns_label, prompt: p, default: web, example: api}"},
+		{"", "dynamic: {param: deployment, prompt: p, table: {by: $namespace, lists: {shop: [api], pay: [web]}}}"},
+		{"'(?s)x.*'", "input: {param: deployment, type: lines, prompt: p, default: \"x\\ny\"}"},
+		{`'[a-z\s]+'`, "input: {param: deployment, type: lines, prompt: p}"},
+		{`'[a-z]+(\n[a-z]+)*'`, "input: {param: deployment, type: lines, prompt: p}"},
+		{"'[a-z,]+'", "dynamic: {param: deployment, prompt: p, multi: true, lines: [api, web]}"},
+	} {
+		dir := simpleConfig(t)
+		if c.catalog != "" {
+			edit(t, dir, "catalog.yaml", pattern, "deployment: {type: string, pattern: "+c.catalog+"}\n      replicas")
+			edit(t, dir, "catalog.yaml", "      deployment: {type: string, pattern: dns-label}\n", "      deployment: {type: string, pattern: "+c.catalog+"}\n")
+		}
+		for range 2 { // the value is not wrong for what is asked before the order either
+			edit(t, dir, "menu.yaml", deploymentList, c.menu+"\n")
+		}
+		fine(t, "", "check", "--config", dir)
+	}
 }

@@ -6,26 +6,26 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"palmops/libs/conf"
-	"palmops/libs/wire"
 	dialog "palmops/services/dialog/app"
 	"palmops/services/dialog/menu"
 	"palmops/services/dialog/policy"
 )
 
 // menuWalk plays inputs against the menu with the code that serves real conversations.
-func menuWalk(_ context.Context, s Streams, args []string) error {
+func menuWalk(ctx context.Context, s Streams, args []string) error {
 	f := flags(s, "menu walk")
-	dir := f.String("config", "deployments/config/local", "folder with menu.yaml, policy.yaml and answers.yaml")
+	dir := f.String("config", "deployments/config/local", "folder with menu.yaml, policy.yaml and answers.yaml, and for the directory simulator.yaml or gateway.yaml")
 	menuFile := f.String("menu", "", "menu file (default: menu.yaml of the folder)")
 	policyFile := f.String("policy", "", "policy file (default: policy.yaml of the folder)")
 	answersFile := f.String("answers", "", "what the executors would answer (default: answers.yaml of the folder)")
-	user := f.String("user", "zhangsan", "who walks")
-	var departments texts
-	f.Var(&departments, "department", "department id of the walker, may be given again")
+	var someone personFlags
+	f.StringVar(&someone.user, "user", "zhangsan", "who walks")
+	f.Var(&someone.departments, "department", "department id of the walker, with those above it; may be given again; the directory is not asked then")
+	f.Var(&someone.tags, "tag", "tag id of the walker, may be given again; the directory is not asked then")
+	f.StringVar(&someone.app, "app", "", "app of gateway.yaml whose directory is asked (default: the first)")
 	var expect texts
 	f.Var(&expect, "expect", "text that the last screens must hold, may be given again; exit 2 when they do not")
 	inputs, err := parse(f, args)
@@ -45,18 +45,17 @@ func menuWalk(_ context.Context, s Streams, args []string) error {
 	ps.Merge(in(*policyFile, "policy.yaml"), err)
 	answers, err := loadAnswers(in(*answersFile, "answers.yaml"))
 	ps.Merge(in(*answersFile, "answers.yaml"), err)
-	person := wire.Person{V: wire.Version, User: strings.ToLower(*user), Found: true, Active: true}
-	for _, d := range departments {
-		id, err := strconv.ParseInt(d, 10, 64)
-		if err != nil {
-			return fmt.Errorf("--department %q is not a number", d)
-		}
-		person.Departments = append(person.Departments, id)
+	if m != nil && p != nil {
+		ps.Merge(p.File, p.Validate(m))
 	}
 	if err := ps.Err(); err != nil {
 		return refuse(err)
 	}
-	walks, err := dialog.WalkMenu(m, p, person, answers, inputs)
+	who, err := someone.find(ctx, *dir, p.Tags())
+	if err != nil {
+		return err
+	}
+	walks, err := dialog.WalkMenu(m, p, who.person, answers, inputs)
 	last := ""
 	for _, w := range walks {
 		last = walked(w)
@@ -97,31 +96,4 @@ func walked(w dialog.Walk) string {
 		b.WriteString("\n")
 	}
 	return b.String()
-}
-
-// answersDoc is answers.yaml: by action a list, or the fields of one thing.
-type answersDoc map[string]struct {
-	Items []struct {
-		Value  string `yaml:"value"`
-		Label  string `yaml:"label"`
-		Detail string `yaml:"detail"`
-	} `yaml:"items"`
-	Fields map[string]string `yaml:"fields"`
-}
-
-func loadAnswers(path string) (dialog.Answers, error) {
-	var doc answersDoc
-	if err := conf.Load(path, &doc); err != nil {
-		return nil, err
-	}
-	answers := dialog.Answers{}
-	for action, a := range doc {
-		entry := answers[action]
-		for _, it := range a.Items {
-			entry.Items = append(entry.Items, wire.Item{Value: it.Value, Label: it.Label, Detail: it.Detail})
-		}
-		entry.Fields = a.Fields
-		answers[action] = entry
-	}
-	return answers, nil
 }

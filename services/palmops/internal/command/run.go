@@ -118,6 +118,7 @@ func greet(s Streams, o local.Options, stack *local.Stack, a *run.Admin) {
 	line("palmops 掌上运维: everything in this process, data in %s\n", o.DataDir)
 	line("  phone     %s/", stack.PageURL())
 	line("            be 张三 and tap: 菜单, 零售事业部, Kubernetes 操作, 调整 POD 数, shop, web; type 5; tap 1. 确认执行")
+	line("            or type /词 to search, such as /kr; 卡片 for cards with buttons; English")
 	line("  terminal  palmops sim --user zhangsan        (in another terminal; the same chat)")
 	line("  callback  %s", stack.CallbackURL())
 	line("  admin     http://%s/readyz  /metrics", a.Addr())

@@ -106,7 +106,13 @@ func (s *split) settle() map[string]string {
 // spawn starts a service as `palmops <service>`.
 func (s *split) spawn(service string) *proc {
 	s.t.Helper()
-	p := spawn(s.t, `"serving"`, s.env, service, "--config", filepath.Join(s.config, service+".yaml"), "--admin", "127.0.0.1:0")
+	return s.spawnFrom(s.config, service)
+}
+
+// spawnFrom is spawn with the configuration of another folder.
+func (s *split) spawnFrom(dir, service string) *proc {
+	s.t.Helper()
+	p := spawn(s.t, `"serving"`, s.env, service, "--config", filepath.Join(dir, service+".yaml"), "--admin", "127.0.0.1:0")
 	s.t.Cleanup(func() {
 		if s.t.Failed() {
 			s.t.Logf("%s (process %d) said:\n%s", service, p.cmd.Process.Pid, p.output())

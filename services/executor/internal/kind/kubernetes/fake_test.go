@@ -203,6 +203,17 @@ func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// forbidPatches is a cluster that lets nobody patch.
+func (f *fakeAPI) forbidPatches() {
+	f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPatch {
+			return false
+		}
+		status(w, http.StatusForbidden, metav1.StatusReasonForbidden)
+		return true
+	}
+}
+
 func (f *fakeAPI) listNamespaces(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -2,12 +2,10 @@ package kubernetes
 
 import (
 	"encoding/json"
-	"net/http"
 	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"palmops/libs/wire"
 )
@@ -38,12 +36,8 @@ func TestProbe(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.happened(f)
-		f.hook = func(w http.ResponseWriter, r *http.Request) bool {
-			if r.Method == http.MethodPatch && c.noPatch {
-				status(w, 403, metav1.StatusReasonForbidden)
-				return true
-			}
-			return false
+		if c.noPatch {
+			f.forbidPatches()
 		}
 		if r := k.Probe(within60(t), w, raw); r.State != c.state || !strings.Contains(r.Text, c.text) {
 			t.Errorf("%s: %+v", name, r)

@@ -179,12 +179,8 @@ func TestProbeOfARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.happened(f, now.Format(time.RFC3339Nano))
-		f.hook = func(w http.ResponseWriter, r *http.Request) bool {
-			if r.Method == http.MethodPatch && c.noPatch {
-				status(w, 403, metav1.StatusReasonForbidden)
-				return true
-			}
-			return false
+		if c.noPatch {
+			f.forbidPatches()
 		}
 		if r := k.Probe(within60(t), w, raw); r.State != c.state || !strings.Contains(r.Text, c.text) {
 			t.Errorf("%s: %+v", name, r)
