@@ -152,12 +152,12 @@ func (s *Store) List(ctx context.Context, kind string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := s.kv.ListKeysFiltered(ctx, kind+".rev.*")
+	keys, err := s.keys(ctx, kind)
 	if err != nil {
-		return nil, fault.Wrap(fault.Transient, err, "list "+kind)
+		return nil, err
 	}
 	var out []Entry
-	for k := range keys.Keys() {
+	for _, k := range keys {
 		e, err := s.kv.Get(ctx, k)
 		if errors.Is(err, jetstream.ErrKeyNotFound) {
 			continue // pruned meanwhile
@@ -180,9 +180,28 @@ func (s *Store) List(ctx context.Context, kind string) ([]Entry, error) {
 	return out, nil
 }
 
-// Prune drops all but the newest Kept revisions of each kind.
+func (s *Store) keys(ctx context.Context, kind string) ([]string, error) {
+	l, err := s.kv.ListKeysFiltered(ctx, kind+".rev.*")
+	if err != nil {
+		return nil, fault.Wrap(fault.Transient, err, "list "+kind)
+	}
+	var keys []string
+	for k := range l.Keys() {
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+// Prune drops all but the newest Kept revisions of each kind. While there are no more it only counts them.
 func (s *Store) Prune(ctx context.Context) error {
 	for _, kind := range []string{Menu, Policy} {
+		keys, err := s.keys(ctx, kind)
+		if err != nil {
+			return err
+		}
+		if len(keys) <= Kept {
+			continue
+		}
 		list, err := s.List(ctx, kind)
 		if err != nil {
 			return err

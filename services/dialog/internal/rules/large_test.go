@@ -34,11 +34,11 @@ func TestARevisionThatCannotBeStoredChangesNothing(t *testing.T) {
 		t.Fatal("the menu itself is in order:", err)
 	}
 
+	sessiontest.Wait(t, "the refusal to be logged", func(context.Context) bool { return r.logs.Len() == 1 })
 	err := r.Reload(t.Context())
 	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), fmt.Sprintf("the limit is %d", revision.MaxStored)) {
 		t.Errorf("reload: %v", err)
 	}
-	sessiontest.Wait(t, "the refusal to be logged", func(context.Context) bool { return r.logs.Len() == 1 })
 	if r.title() != "one" || r.gauge() != 0 {
 		t.Errorf("menu %s, gauge %v", r.title(), r.gauge())
 	}

@@ -193,12 +193,15 @@ func (r *Rules) remember(m *menu.Menu) {
 func (r *Rules) Reload(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.tried = r.look() // the next look need not read them again
 	p, err := r.read()
+	if err == nil {
+		err = r.publish(ctx, p, "reload")
+	}
 	if err != nil {
 		r.ok.Set(0)
-		return err
 	}
-	return r.publish(ctx, p, "reload")
+	return err
 }
 
 // publish stores a pair and makes it count.
