@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Action is one order to an executor, on ACT. Token is the signed Claims; Args are the canonical arguments
 // (CanonicalArgs) whose digest the claims hold.
@@ -29,6 +32,10 @@ type Claims struct {
 	Title     string   `json:"title,omitempty"` // the action in the words of the menu, for texts to the user
 	Lang      string   `json:"lang,omitempty"`  // of the user: zh when empty
 }
+
+// ClockSkew is how far the clocks of a dialog and an executor may differ: for so long after an action's Expires an executor
+// whose clock is late may still take it up.
+const ClockSkew = 30 * time.Second
 
 // ActionCancel is the action by which a person stops one of their own: args {"id": action id}. It needs no entry in a
 // catalog. An executor cancels what belongs to the same corp, app and user and was sent to the same zone and pool.

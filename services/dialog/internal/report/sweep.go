@@ -23,8 +23,6 @@ const (
 	WaitingAfter = 15 * time.Second
 	// SweepEvery is how often ACT is looked through.
 	SweepEvery = 5 * time.Second
-	// skew is added to an expiry: an executor whose clock is late may still take the action up until then.
-	skew = 30 * time.Second
 	// toldKept outlives every message in ACT.
 	toldKept = 25 * time.Hour
 	// sweepMost bounds one look through ACT.
@@ -116,7 +114,7 @@ func (s *Sweeper) look(ctx context.Context, msg *jetstream.RawStreamMsg) error {
 		return err
 	}
 	t, short := lang.Of(c.Lang), " #"+wire.ShortID(c.ID)
-	if now.After(time.Unix(c.Expires, 0).Add(skew)) {
+	if now.After(time.Unix(c.Expires, 0).Add(wire.ClockSkew)) {
 		return s.tell(ctx, c, expiredID(c.ID), wire.Screen{
 			Kind: wire.ScreenResult, Title: texts.Say(t, "head.expired") + short, Body: add(add(nil, c.Title), texts.Say(t, "text.expired")),
 		})

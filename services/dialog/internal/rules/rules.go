@@ -194,9 +194,14 @@ func (r *Rules) Reload(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tried = r.look() // the next look need not read them again
+	return r.take(ctx, "reload")
+}
+
+// take makes the pair that the files hold now count; mu is held.
+func (r *Rules) take(ctx context.Context, why string) error {
 	p, err := r.read()
 	if err == nil {
-		err = r.publish(ctx, p, "reload")
+		err = r.publish(ctx, p, why)
 	}
 	if err != nil {
 		r.ok.Set(0)
@@ -269,7 +274,9 @@ func (r *Rules) swap(p pair) {
 		r.remember(cur.menu)
 		r.oldMu.Unlock()
 	}
-	r.now.Store(&set{pair: p})
+	next := &set{pair: p}
+	next.bounds.Store(p.menu, p.policy.Bind(p.menu)) // before it counts: no message shall wait for it
+	r.now.Store(next)
 	r.ok.Set(1)
 	r.when.Set(float64(r.Now().Unix()))
 }
@@ -309,19 +316,14 @@ func (r *Rules) changed(ctx context.Context, look string) {
 		return
 	}
 	r.tried = look
-	p, err := r.read()
-	if err == nil {
-		err = r.publish(ctx, p, "file")
-	}
-	if err != nil {
+	if err := r.take(ctx, "file"); err != nil {
 		if fault.Is(err, fault.Transient) {
 			r.tried = "" // the bus was away, not the files wrong
 		}
-		r.ok.Set(0)
 		r.Log.Error("menu and policy not taken over; the old ones go on", zap.Error(err))
 		return
 	}
-	r.Log.Info("menu and policy taken over", zap.String("menu", p.menu.Rev), zap.String("policy", p.policyRev), zap.String("why", "file"))
+	r.Log.Info("menu and policy taken over", zap.String("menu", r.Menu().Rev), zap.String("policy", r.now.Load().policyRev), zap.String("why", "file"))
 }
 
 // ask follows what counts on the bus.

@@ -18,9 +18,6 @@ import (
 	"palmops/services/dialog/internal/session"
 )
 
-// skew is added to an expiry: an executor whose clock is late may still take the order up until then.
-const skew = 30 * time.Second
-
 // Records reads the truth about actions: nil without an error when there is no record.
 type Records interface {
 	Record(ctx context.Context, id string) (*wire.Record, error)
@@ -99,7 +96,7 @@ func (b *Book) task(ctx context.Context, w session.Who, id string) (flow.Task, e
 			return none, nil
 		case lies:
 			t := flow.Task{ID: id, Title: c.Title, State: wire.StateQueued, At: c.IssuedAt * 1000, Expires: c.Expires}
-			if b.now().After(time.Unix(c.Expires, 0).Add(skew)) {
+			if b.now().After(time.Unix(c.Expires, 0).Add(wire.ClockSkew)) {
 				t.State = wire.StateExpired
 			}
 			return t, nil

@@ -101,7 +101,7 @@ func (c *canceling) Apply(ctx context.Context, w kind.Work, _ json.RawMessage, h
 				return kind.Ended(c.say("cancel.unbegun", short))
 			}
 		}
-		if err != nil && pause(ctx, tellAgain) != nil {
+		if err != nil && kind.Pause(ctx, tellAgain) != nil {
 			if c.wrote {
 				return kind.Unsure(c.say("cancel.unsure", short, c.state(rec)))
 			}
@@ -176,7 +176,7 @@ func (c *canceling) ending(ctx context.Context, id string) (*wire.Record, error)
 				return rec, nil
 			}
 		}
-		if err := pause(ctx, tellAgain); err != nil {
+		if err := kind.Pause(ctx, tellAgain); err != nil {
 			return nil, err
 		}
 	}
@@ -263,7 +263,7 @@ func (c *canceling) tell(ctx context.Context, owner, id string) bool {
 			return true
 		}
 		// An owner has its record a moment before it listens for the action, and lets go of it a moment after the end.
-		if pause(ctx, tellAgain) != nil {
+		if kind.Pause(ctx, tellAgain) != nil {
 			return false
 		}
 		if rec, _, err := c.r.store.get(ctx, id); err != nil || ownerOf(rec) != owner {

@@ -101,7 +101,7 @@ func (h *hold) insist(ctx context.Context, ev life.Event) (life.Next, error) {
 		if err == nil || errors.Is(err, kind.ErrLost) {
 			return next, err
 		}
-		if pause(ctx, wait) != nil {
+		if kind.Pause(ctx, wait) != nil {
 			return "", err
 		}
 		wait = min(2*wait, 2*time.Second)

@@ -98,7 +98,7 @@ func (r *Runner) stopWork(ctx context.Context, req stopRequest) (held bool) {
 			}
 			break
 		}
-		if pause(ctx, 50*time.Millisecond) != nil || r.gone(req.ID) {
+		if kind.Pause(ctx, 50*time.Millisecond) != nil || r.gone(req.ID) {
 			return false
 		}
 	}

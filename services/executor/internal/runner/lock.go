@@ -9,6 +9,7 @@ import (
 
 	"palmops/libs/fault"
 	"palmops/libs/wire"
+	"palmops/services/executor/internal/kind"
 	"palmops/services/executor/internal/life"
 )
 
@@ -47,7 +48,7 @@ func (l locks) take(ctx context.Context, target, id string) (holder string, err 
 		if now != "" {
 			holder = now // kept when a later look fails, at the latest because ctx ends in it
 		}
-		if end := pause(ctx, l.retry); end != nil {
+		if end := kind.Pause(ctx, l.retry); end != nil {
 			return holder, fault.Wrap(fault.Transient, errors.Join(end, err), "lock of the target")
 		}
 	}

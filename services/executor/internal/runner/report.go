@@ -110,7 +110,7 @@ func (r *Runner) tell(ctx context.Context, rec *wire.Record, rev uint64, output 
 	wait := 100 * time.Millisecond
 	for {
 		err := r.publish(ctx, ev)
-		if err == nil || fault.Is(err, fault.Invalid) || pause(ctx, wait) != nil {
+		if err == nil || fault.Is(err, fault.Invalid) || kind.Pause(ctx, wait) != nil {
 			return err
 		}
 		wait = min(2*wait, 2*time.Second)

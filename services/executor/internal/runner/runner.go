@@ -126,11 +126,11 @@ func (r *Runner) Run(ctx context.Context) error {
 	defer done()
 	defer context.AfterFunc(ctx, func() {
 		r.stop()
-		if pause(back, r.o.Timing.Stop) != nil {
+		if kind.Pause(back, r.o.Timing.Stop) != nil {
 			return
 		}
 		r.halted()
-		if pause(back, writeOut) == nil {
+		if kind.Pause(back, writeOut) == nil {
 			r.ended()
 		}
 	})()
@@ -270,18 +270,6 @@ func bornOf(o guard.Order, no *guard.Refusal) wire.Record {
 	return wire.Record{
 		V: wire.Version, ID: c.ID, Corp: c.Corp, App: c.App, User: c.User, Zone: c.Zone, Pool: c.Pool, Action: c.Action, Title: c.Title,
 		Args: args, ArgsHash: c.ArgsHash, IssuedAt: c.IssuedAt, Expires: c.Expires, Lang: c.Lang,
-	}
-}
-
-// pause waits, or ends with the context.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }
 

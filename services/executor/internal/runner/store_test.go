@@ -65,7 +65,7 @@ func TestNoEffectWhileTheStoreRefuses(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	for again := false; !again; { // until the message has been given back at least once
-		w.check(pause(ctx, 20*time.Millisecond))
+		w.check(kind.Pause(ctx, 20*time.Millisecond))
 		c, err := w.bus.JS.Consumer(ctx, wire.StreamAct, Durable("local", "k8s"))
 		if err != nil {
 			continue // not made yet

@@ -12,6 +12,7 @@ import (
 
 	"palmops/libs/fault"
 	"palmops/libs/wire"
+	"palmops/services/executor/internal/kind"
 	"palmops/services/executor/internal/life"
 )
 
@@ -58,7 +59,7 @@ func (s *sweeper) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		w, err := s.r.store.kv.WatchAll(ctx, jetstream.UpdatesOnly(), jetstream.IgnoreDeletes())
 		if err != nil {
-			_ = pause(ctx, time.Second) // an ended context ends the loop
+			_ = kind.Pause(ctx, time.Second) // an ended context ends the loop
 			continue
 		}
 		s.r.watching.Store(true)

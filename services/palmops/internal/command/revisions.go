@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -126,12 +127,15 @@ func menuDiff(ctx context.Context, s Streams, args []string) error {
 			return err
 		}
 	}
-	changes := menu.Diff(menus[0], menus[1])
-	if len(changes) == 0 {
-		fmt.Fprintln(s.Out, "no difference")
-		return nil
+	var changes bytes.Buffer
+	if err := menu.WriteDiff(&changes, menus[0], menus[1]); err != nil {
+		return err
 	}
-	return menu.WriteDiff(s.Out, menus[0], menus[1])
+	if changes.Len() == 0 {
+		changes.WriteString("no difference\n")
+	}
+	_, err = s.Out.Write(changes.Bytes())
+	return err
 }
 
 // menuOf is a menu by file name, or else by revision.

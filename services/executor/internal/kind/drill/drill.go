@@ -62,7 +62,7 @@ func (k *Kind) Apply(ctx context.Context, w kind.Work, _ json.RawMessage, hand k
 	for passed := 0; passed < seconds; {
 		step := min(progressEvery, seconds-passed)
 		began := time.Now()
-		if pause(ctx, time.Duration(step)*k.second) != nil {
+		if kind.Pause(ctx, time.Duration(step)*k.second) != nil {
 			passed += min(step, int(time.Since(began)/k.second))
 			switch cause := context.Cause(ctx); {
 			case errors.Is(cause, kind.ErrCanceled):
@@ -106,7 +106,7 @@ func (k *Kind) Probe(_ context.Context, w kind.Work, _ json.RawMessage) kind.Res
 // Answer gives what the catalog's settings say, after the delay that they ask for.
 func (k *Kind) Answer(ctx context.Context, q kind.Query) (wire.Answer, error) {
 	set := q.Action.Settings
-	if err := pause(ctx, set.Delay); err != nil {
+	if err := kind.Pause(ctx, set.Delay); err != nil {
 		return wire.Answer{}, fault.WithText(fault.Wrap(fault.Transient, err, "delay of the drill"), texts.Say(q.Lang, "answer.late"))
 	}
 	switch q.Action.Verb {
@@ -152,19 +152,4 @@ func number(args map[string]any, name string, otherwise int) int {
 		return otherwise
 	}
 	return int(n)
-}
-
-// pause waits, or ends with the context.
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

@@ -170,7 +170,7 @@ func (c *change) set(ctx context.Context) *kind.Result {
 		case lost:
 			doubt = true
 		}
-		if perr := pause(ctx, retryAfter(err, wait)); perr != nil {
+		if perr := kind.Pause(ctx, retryAfter(err, wait)); perr != nil {
 			return c.giveUp(ctx, err, doubt)
 		}
 		wait = min(2*wait, 2*time.Second)

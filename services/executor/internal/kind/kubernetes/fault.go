@@ -67,15 +67,3 @@ func explain(err error, t lang.Tag, what string) error {
 		return give(fault.Transient, texts.Say(t, "api.down"))
 	}
 }
-
-// pause waits, or ends with the context.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}

@@ -24,7 +24,7 @@ func (c *change) follow(ctx context.Context) kind.Result {
 			return kind.TimedOut(c.goal.deleted(c))
 		}
 		if err != nil {
-			if pause(ctx, retryAfter(err, wait)) != nil {
+			if kind.Pause(ctx, retryAfter(err, wait)) != nil {
 				break
 			}
 			wait = min(2*wait, 2*time.Second)
@@ -40,7 +40,7 @@ func (c *change) follow(ctx context.Context) kind.Result {
 			return *done
 		}
 		// A watch that ends at once must not become a storm of reads.
-		_ = pause(ctx, c.retry) // an ended context ends the loop
+		_ = kind.Pause(ctx, c.retry) // an ended context ends the loop
 	}
 	return c.goal.late(c, last, context.Cause(ctx))
 }

@@ -186,7 +186,7 @@ func (c *change) read(ctx context.Context) (*appsv1.Deployment, error) {
 		if n := natureOf(err); n == refused || n == stale || ctx.Err() != nil {
 			return nil, err
 		}
-		if pause(ctx, retryAfter(err, retry)) != nil {
+		if kind.Pause(ctx, retryAfter(err, retry)) != nil {
 			return nil, err
 		}
 		retry = min(2*retry, 2*time.Second)

@@ -54,7 +54,7 @@ func (c *change) fence(ctx context.Context) (d *appsv1.Deployment, fenced bool, 
 			d, err = c.read(ctx)
 			return d, false, err
 		}
-		if perr := pause(ctx, retryAfter(err, wait)); perr != nil {
+		if perr := kind.Pause(ctx, retryAfter(err, wait)); perr != nil {
 			return nil, false, err
 		}
 		wait = min(2*wait, 2*time.Second)

@@ -279,7 +279,7 @@ func TestCancelled(t *testing.T) {
 				h.mu.Lock()
 				seen = len(h.lines) > 0 && (strings.Contains(h.lines[len(h.lines)-1], "4/5") || strings.Contains(h.lines[len(h.lines)-1], "2/3 已更新"))
 				h.mu.Unlock()
-				_ = pause(ctx, time.Millisecond)
+				_ = kind.Pause(ctx, time.Millisecond)
 			}
 			cancel(kind.ErrCanceled)
 			if r := <-done; r.State != wire.StateCanceled || !strings.Contains(r.Text, c.after) {

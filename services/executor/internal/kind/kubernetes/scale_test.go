@@ -126,7 +126,7 @@ func TestScaleThatIsNotReadyInTime(t *testing.T) {
 			h.mu.Lock()
 			seen = len(h.lines) > 0 && strings.Contains(h.lines[len(h.lines)-1], "4/5")
 			h.mu.Unlock()
-			_ = pause(ctx, time.Millisecond)
+			_ = kind.Pause(ctx, time.Millisecond)
 		}
 		cancel(c.cause)
 		r := <-done
