@@ -69,7 +69,7 @@ func choice(c wire.Choice) string {
 	if d := oneLine(c.Detail); d != "" {
 		line += "  " + d
 	}
-	return clean(line) // together they may open what neither does
+	return line
 }
 
 // page is the line that says which of several pages a screen is; empty when it is the only one.
@@ -147,11 +147,17 @@ func forbidden(r rune) bool {
 	return false
 }
 
-// opensLink reports whether what follows a < makes it the link tag of WeCom's text messages.
+// opensLink reports whether what follows a < makes it the link tag of WeCom's text messages, or may do so once more text
+// follows: texts that are harmless one by one stay so when they are joined.
 func opensLink(rest string) bool {
-	rest = strings.TrimLeft(rest, " \t\r\n/")
-	if rest == "" || rest[0]|0x20 != 'a' {
+	const gaps = " \t\r\n/\u2028\u2029\u0085" // the last three become line ends
+	rest = strings.TrimLeft(rest, gaps)
+	if rest == "" {
+		return true
+	}
+	if rest[0]|0x20 != 'a' {
 		return false
 	}
-	return len(rest) == 1 || strings.IndexByte(" \t\r\n/>", rest[1]) >= 0
+	next, _ := utf8.DecodeRuneInString(rest[1:])
+	return len(rest) == 1 || next == '>' || strings.ContainsRune(gaps, next)
 }
