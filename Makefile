@@ -6,7 +6,7 @@ BIN := .bin
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## everything in one process, with a phone page to try it at
 	@exec $(BIN)/palmops run $(ARGS)
@@ -25,6 +25,9 @@ check: ## formatting, vet, lint, import law, each module alone, tidy, the shippe
 	$(MAKE) build
 	$(BIN)/palmops check
 
+e2e-kube: ## the kind kubernetes against a real kube-apiserver, built once and kept in the cache
+	@deployments/scripts/e2e-kube.sh
+
 bench: ## speed, as ratios measured in one run
 	@deployments/scripts/bench.sh
 
@@ -38,4 +41,4 @@ mod: ## tidy every module and the workspace
 clean: ## what was built, and the local stack's data
 	rm -rf $(BIN) .palmops
 
-.PHONY: help run test build check bench fuzz mod clean
+.PHONY: help run test build check e2e-kube bench fuzz mod clean

@@ -6,7 +6,11 @@ set -u
 # program that must exist | Debian package
 needs=(
   "/usr/bin/redis-server redis-server"
+  "/usr/sbin/mariadbd mariadb-server"
   "/usr/lib/python3/dist-packages/itsdangerous python3-itsdangerous"
+  "/usr/lib/python3/dist-packages/yaml python3-yaml"
+  "/usr/bin/prometheus prometheus"
+  "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf fonts-droid-fallback"
   "/usr/bin/gcc gcc"
   "/usr/include/stdlib.h libc6-dev"
 )

@@ -33,6 +33,7 @@ type rule struct {
 
 var laws = []rule{
 	{`^palmops/libs/lang$`, `^go\.yaml\.in/yaml/v4$`, "words are the floor, and so are"},
+	{`^palmops/libs/hours$`, `^$`, "times of the week, and nothing else"},
 	{`^palmops/libs/fault$`, `^palmops/libs/lang$`, "the kinds, which have a sentence each"},
 	{`^palmops/libs/(wire|token|wecom)$`, `^palmops/libs/fault$`, "protocols are pure: no bus, no logger, no configuration"},
 	{`^palmops/libs/conf$`, `^(palmops/libs/fault|go\.yaml\.in/yaml/v4)$`, "configuration knows files and the environment only"},
@@ -43,9 +44,9 @@ var laws = []rule{
 	{`^palmops/libs/bus/bustest$`, `^(palmops/libs/(bus|fault|wire)|github\.com/nats-io/nats-server/v2/server)$`, "a server for tests"},
 	{`^palmops/services/dialog/internal/flow$`, `^palmops/(libs/(fault|lang|wire)|services/dialog/(menu|node|policy))$`, "the conversation is a pure function"},
 	{`^palmops/services/dialog/node(/.*)?$`, `^palmops/(libs/(lang|wire)|services/dialog/node)$`, "nodes in Go are pure functions"},
-	{`^palmops/services/dialog/(menu|policy)$`, `^(palmops/libs/(fault|lang|wire|conf)|palmops/services/dialog/(menu|policy)|go\.yaml\.in/yaml/v4|github\.com/(expr-lang/expr|mozillazg/go-pinyin).*)$`, "shown core: no socket, no logger"},
+	{`^palmops/services/dialog/(menu|policy)$`, `^(palmops/libs/(fault|lang|wire|conf|hours)|palmops/services/dialog/(menu|policy)|go\.yaml\.in/yaml/v4|github\.com/(expr-lang/expr|mozillazg/go-pinyin).*)$`, "shown core: no socket, no logger"},
 	{`^palmops/services/executor/internal/(guard|life)$`, `^palmops/(libs/(fault|lang|wire|token)|services/executor/catalog)$`, "the last judge and the life of an action are pure"},
-	{`^palmops/services/executor/catalog$`, `^(palmops/libs/(fault|lang|wire|conf)|go\.yaml\.in/yaml/v4)$`, "shown core: no socket, no logger"},
+	{`^palmops/services/executor/catalog$`, `^(palmops/libs/(fault|lang|wire|conf|hours)|go\.yaml\.in/yaml/v4)$`, "shown core: no socket, no logger"},
 	{`^palmops/services/gateway/internal/(render|allow)$`, `^palmops/libs/(fault|lang|wire)$`, "pure parts of the door"},
 }
 

@@ -151,6 +151,14 @@ func Decode(file string, data []byte, out any) error {
 	return nil
 }
 
+// DecodeNode reads a part of a document that Decode has taken as a yaml.Node, as strictly. The error is of type Problems.
+func DecodeNode(file string, n *yaml.Node, out any) error {
+	if err := n.Load(out, yaml.WithKnownFields(), yaml.WithUniqueKeys()); err != nil {
+		return problems(file, err)
+	}
+	return nil
+}
+
 func findAlias(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode || n.Anchor != "" {
 		return n

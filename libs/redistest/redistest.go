@@ -16,13 +16,15 @@ const Program = "/usr/bin/redis-server"
 
 // Server is one redis-server on a socket of its own, so that tests share no ports. What it holds survives Kill and Restart.
 type Server struct {
-	t   testing.TB
-	dir string
-	cmd *exec.Cmd
+	t    testing.TB
+	dir  string
+	args []string
+	cmd  *exec.Cmd
 }
 
-// New starts a server; it is ended when the test ends.
-func New(t testing.TB) *Server {
+// New starts a server; it is ended when the test ends. Args are options for redis-server besides its own, such as
+// --cluster-enabled yes.
+func New(t testing.TB, args ...string) *Server {
 	t.Helper()
 	if _, err := os.Stat(Program); err != nil {
 		t.Fatalf("this test needs a real redis-server: apt-get install redis-server (%v)", err)
@@ -32,7 +34,7 @@ func New(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{t: t, dir: dir}
+	s := &Server{t: t, dir: dir, args: args}
 	t.Cleanup(func() {
 		s.Kill()
 		if err := os.RemoveAll(dir); err != nil {
@@ -48,8 +50,10 @@ func (s *Server) start() {
 	s.t.Helper()
 	// What was answered has been written to the file, which is all that a killed process needs. With a sync in the
 	// background Redis puts writes off while one lasts, and a kill loses them.
-	s.cmd = exec.Command(Program, "--port", "0", "--unixsocket", s.Socket(), "--dir", s.dir, "--save", "",
-		"--appendonly", "yes", "--appendfsync", "no", "--enable-debug-command", "yes", "--daemonize", "no")
+	s.cmd = exec.Command(Program, append([]string{
+		"--port", "0", "--unixsocket", s.Socket(), "--dir", s.dir, "--save", "",
+		"--appendonly", "yes", "--appendfsync", "no", "--enable-debug-command", "yes", "--daemonize", "no",
+	}, s.args...)...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {

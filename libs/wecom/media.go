@@ -19,21 +19,26 @@ import (
 const (
 	MinFile     = 6
 	MaxFile     = 20 << 20
+	MaxImage    = 10 << 20 // of a TypeImage
 	maxFileName = 255
 )
 
-// Upload hands WeCom a file, of the kind TypeFile, that messages can name for 3 days by the media id it returns. name is
+// Upload hands WeCom a file, of the kind TypeFile or TypeImage (JPEG or PNG), that messages can name for 3 days by the media id it returns. name is
 // what members see: 1 to 255 bytes of UTF-8 without control characters and slashes. size says how many bytes r holds,
-// MinFile to MaxFile; all of them are held in memory meanwhile, so that the upload can be repeated with a new token.
+// MinFile to MaxFile or MaxImage; all of them are held in memory meanwhile, so that the upload can be repeated with a new token.
 // What was uploaded and is never sent is no harm, so that a lost answer is fault.Transient.
 // Errors: fault.Invalid for a name or size that WeCom does not take; *APIError when WeCom refused; fault.Transient when r
 // cannot be read, ends early or late, or no answer came.
 func (c *Client) Upload(ctx context.Context, kind, name string, r io.Reader, size int64) (mediaID string, err error) {
+	most := int64(MaxFile)
+	if kind == TypeImage {
+		most = MaxImage
+	}
 	switch {
-	case kind != TypeFile:
+	case kind != TypeFile && kind != TypeImage:
 		return "", fault.New(fault.Invalid, "wecom: media of type %q are not uploaded", kind)
-	case size < MinFile || size > MaxFile:
-		return "", fault.New(fault.Invalid, "wecom: a file has %d to %d bytes, not %d", MinFile, MaxFile, size)
+	case size < MinFile || size > most:
+		return "", fault.New(fault.Invalid, "wecom: a %s has %d to %d bytes, not %d", kind, MinFile, most, size)
 	case !validFileName(name):
 		return "", fault.New(fault.Invalid, "wecom: the name of a file has 1 to %d bytes of UTF-8 without control characters and slashes", maxFileName)
 	}

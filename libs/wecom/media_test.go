@@ -55,6 +55,29 @@ func TestUpload(t *testing.T) {
 	wantJSON(t, sent, `{"agentid":1000002,"duplicate_check_interval":60,"enable_duplicate_check":1,"file":{"media_id":"m1"},"msgtype":"file","touser":"a"}`)
 }
 
+func TestAnImage(t *testing.T) {
+	f := newFakeAPI(t)
+	f.on("media/upload", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("type") != "image" {
+			t.Errorf("%s", r.URL)
+		}
+		_, _ = io.WriteString(w, `{"errcode":0,"type":"image","media_id":"m1"}`)
+	})
+	c := f.client(t)
+	id, err := c.Upload(t.Context(), TypeImage, "cpu.png", strings.NewReader("123456789"), 9)
+	if err != nil || id != "m1" {
+		t.Errorf("%q %v", id, err)
+	}
+	var sent map[string]any
+	f.on("message/send", posted(t, &sent, `{"errcode":0,"msgid":"m"}`))
+	if _, err := c.Send(t.Context(), OutMessage{ToUser: "a", MsgType: TypeImage, MediaID: id}); err != nil {
+		t.Fatal(err)
+	}
+	wantJSON(t, sent, `{"agentid":1000002,"image":{"media_id":"m1"},"msgtype":"image","touser":"a"}`)
+	_, err = c.Send(t.Context(), OutMessage{ToUser: "a", MsgType: TypeImage})
+	wantKind(t, err, fault.Invalid)
+}
+
 func TestUploadsThatFail(t *testing.T) {
 	f := newFakeAPI(t)
 	c := f.client(t)
@@ -68,7 +91,9 @@ func TestUploadsThatFail(t *testing.T) {
 	}{{"", 9}, {strings.Repeat("n", 256), 9}, {"a/b", 9}, {`a\b`, 9}, {"a\r\nb", 9}, {"\xff", 9}, {"a", 5}, {"a", 20<<20 + 1}, {"a", -1}} {
 		wantKind(t, upload(bad.name, strings.NewReader("123456789"), bad.size), fault.Invalid)
 	}
-	_, err := c.Upload(t.Context(), "image", "a.jpg", strings.NewReader("123456789"), 9)
+	_, err := c.Upload(t.Context(), "voice", "a.amr", strings.NewReader("123456789"), 9)
+	wantKind(t, err, fault.Invalid)
+	_, err = c.Upload(t.Context(), TypeImage, "a.png", strings.NewReader("123456789"), MaxImage+1)
 	wantKind(t, err, fault.Invalid)
 	wantKind(t, upload("a", strings.NewReader("12345678"), 9), fault.Transient)
 	wantKind(t, upload("a", strings.NewReader("1234567890"), 9), fault.Transient)

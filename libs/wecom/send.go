@@ -15,6 +15,7 @@ const (
 	TypeMarkdown = "markdown"
 	TypeCard     = "template_card"
 	TypeFile     = "file"
+	TypeImage    = "image"
 )
 
 // maxDuplicateCheck is the longest interval that WeCom takes.
@@ -23,10 +24,10 @@ const maxDuplicateCheck = 4 * time.Hour
 // OutMessage is a message from the application to members (page 90236).
 type OutMessage struct {
 	ToUser  string // user ids, at most 1000, joined by '|'
-	MsgType string // TypeText, also when empty, TypeMarkdown, which only the WeCom client shows, TypeCard or TypeFile
+	MsgType string // TypeText, also when empty, TypeMarkdown, which only the WeCom client shows, TypeCard, TypeFile or TypeImage
 	Text    string // of a text and of markdown: 1 to MaxText bytes of UTF-8
 	Card    *Card  // of a TypeCard
-	MediaID string // of a TypeFile: what Upload returned, at most 3 days ago
+	MediaID string // of a TypeFile or TypeImage: what Upload returned, at most 3 days ago
 	// DuplicateCheck makes WeCom swallow the same message when it is sent again within this time: whole seconds, at
 	// most 4 h, 0 for never. It is what makes a second try safe after fault.Unknown.
 	DuplicateCheck time.Duration
@@ -48,6 +49,7 @@ type sendRequest struct {
 	Markdown       *sendText `json:"markdown,omitempty"`
 	Card           *sendCard `json:"template_card,omitempty"`
 	File           *sendFile `json:"file,omitempty"`
+	Image          *sendFile `json:"image,omitempty"`
 	DuplicateCheck int       `json:"enable_duplicate_check,omitempty"`
 	Interval       int64     `json:"duplicate_check_interval,omitempty"`
 }
@@ -102,11 +104,16 @@ func (r *sendRequest) fill(m OutMessage) error {
 		card, err := m.Card.encode()
 		r.Card = card
 		return err
-	case TypeFile:
+	case TypeFile, TypeImage:
 		if m.MediaID == "" {
 			return fault.New(fault.Invalid, "wecom: a file is sent by its media id")
 		}
-		r.File = &sendFile{m.MediaID}
+		media := &sendFile{m.MediaID}
+		if m.MsgType == TypeImage {
+			r.Image = media
+		} else {
+			r.File = media
+		}
 		return nil
 	default:
 		return fault.New(fault.Invalid, "wecom: messages of type %q are not sent", m.MsgType)

@@ -31,6 +31,11 @@ type Claims struct {
 	Read      bool     `json:"read,omitempty"`
 	Title     string   `json:"title,omitempty"` // the action in the words of the menu, for texts to the user
 	Lang      string   `json:"lang,omitempty"`  // of the user: zh when empty
+	// Report says that nobody confirmed this order, since it changes nothing: an executor takes it only for an action
+	// whose verb is a report.
+	Report bool `json:"report,omitempty"`
+	// Noop asks what the action would change, and for nothing to be changed.
+	Noop bool `json:"noop,omitempty"`
 }
 
 // ClockSkew is how far the clocks of a dialog and an executor may differ: for so long after an action's Expires an executor
@@ -40,6 +45,26 @@ const ClockSkew = 30 * time.Second
 // ActionCancel is the action by which a person stops one of their own: args {"id": action id}. It needs no entry in a
 // catalog. An executor cancels what belongs to the same corp, app and user and was sent to the same zone and pool.
 const ActionCancel = "palmops.cancel"
+
+// Actions and questions that every executor offers besides; they need no entry in a catalog either.
+const (
+	// ActionLock keeps everybody else's changes out of an environment: args env, reason, and optionally name (one of the
+	// environment's named locks; "" for the whole environment) and minutes (1 to MaxLockMinutes, DefaultLockMinutes when missing). Taking
+	// one's own lock again renews it.
+	ActionLock = "palmops.lock"
+	// ActionUnlock gives a lock back: args env, optionally name, and force (bool) for somebody else's.
+	ActionUnlock = "palmops.unlock"
+	// ActionLocks is the question who holds what: optional arg env. Items have the value "<env>" or "<env>/<name>".
+	ActionLocks = "palmops.locks"
+	// ActionSettle is a person's verdict about an action in state unknown: args id, state (succeeded or failed), reason.
+	ActionSettle = "palmops.settle"
+)
+
+// Limits of a lock.
+const (
+	DefaultLockMinutes = 60
+	MaxLockMinutes     = 24 * 60
+)
 
 // States of an action.
 const (
@@ -92,6 +117,11 @@ type Record struct {
 	Ended    int64           `json:"ended,omitempty"`
 	Lang     string          `json:"lang,omitempty"` // of the user
 	Beat     int64           `json:"beat,omitempty"` // counts heartbeats: observers time its change by their own clock
+	Noop     bool            `json:"noop,omitempty"`
+	Report   bool            `json:"report,omitempty"`
+	Parent   string          `json:"parent,omitempty"` // id of the workflow whose step this is; the person hears from the workflow
+	Output   *File           `json:"output,omitempty"` // all that it printed, masked, when that is in the object store
+	Image    *File           `json:"image,omitempty"`  // PNG to show in the chat
 }
 
 // Event is progress or the result of an action, on RES. Its Nats-Msg-Id is <id>:<state>:<rev>.
@@ -110,6 +140,11 @@ type Event struct {
 	Executor string `json:"executor,omitempty"`
 	At       int64  `json:"at"` // Unix milliseconds
 	Lang     string `json:"lang,omitempty"`
+	Noop     bool   `json:"noop,omitempty"`
+	// Whole is all that the action printed when that is longer than Output, which holds its beginning then. It lies in
+	// BucketOutputs, masked, before the event is sent.
+	Whole *File `json:"whole,omitempty"`
+	Image *File `json:"image,omitempty"` // PNG to show in the chat, in BucketOutputs
 }
 
 // Question asks a pool for a list or for current values: an Action that changes nothing, claims.read set.

@@ -10,6 +10,7 @@
 //	dialog   ─ reply.<corp>.<app>.<id>            ─►  gateway     core request, answered once the reply is with WeCom
 //	dialog   ─ act.<zone>.<pool>.<action>.<id>    ─►  executor    stream ACT
 //	dialog   ─ ask.<zone>.<pool>.<action>         ─►  executor    core request: lists and current values
+//	anyone   ─ offer.<zone>.<pool>                ─►  executor    core request: what the pool offers
 //	executor ─ res.<corp>.<app>.<id>              ─►  dialog      stream RES
 //	dialog   ─ out.<partition>.<corp>.<app>.<user> ─► gateway     stream OUT
 //	gateway  ─ said.<corp>.<app>                  ─►  dialog      core request: what was answered to this message

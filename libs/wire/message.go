@@ -123,8 +123,10 @@ type Outbound struct {
 	// Card is a card that was pressed and shall not be pressed again; it is updated before the screens are sent.
 	Card *CardUpdate `json:"card,omitempty"`
 	// File is sent after the screens.
-	File *File  `json:"file,omitempty"`
-	Lang string `json:"lang,omitempty"` // of the person: zh when empty
+	File *File `json:"file,omitempty"`
+	// Image, a PNG of at most MaxImage bytes, is shown before the screens.
+	Image *File  `json:"image,omitempty"`
+	Lang  string `json:"lang,omitempty"` // of the person: zh when empty
 }
 
 // CardUpdate makes the buttons of a pressed card dead.
@@ -132,6 +134,9 @@ type CardUpdate struct {
 	ResponseCode string `json:"response_code"` // of the press; good for one update
 	Label        string `json:"label"`         // what stands on the button from then on
 }
+
+// MaxImage is how large an image may be that WeCom shows in the chat: 10 MB.
+const MaxImage = 10 << 20
 
 // File is a file to send: Object is its name in the object store BucketOutputs.
 type File struct {

@@ -30,15 +30,19 @@ var samples = map[string]any{
 	"reply_taken":  ReplyTaken{V: 1, Passive: true},
 	"said_query":   SaidQuery{V: 1, ID: "0a1b", Corp: "wwpalmops00000001", App: "ops", User: "zhangsan"},
 	"said":         Said{V: 1, Reply: &Reply{V: 1, ID: "0a1b"}, Pushed: true},
-	"outbound":     Outbound{V: 1, ID: "x:reply", Corp: "wwpalmops00000001", App: "ops", User: "zhangsan", Screens: []Screen{{Kind: ScreenNotice, Title: "t"}}, InReplyTo: "x", SaidText: "1", SentAt: 1795400000, Card: &CardUpdate{ResponseCode: "rc", Label: "已选 1"}, File: &File{Object: "o", Name: "输出.txt", Size: 9}, Lang: "en"},
+	"outbound":     Outbound{V: 1, ID: "x:reply", Corp: "wwpalmops00000001", App: "ops", User: "zhangsan", Screens: []Screen{{Kind: ScreenNotice, Title: "t"}}, InReplyTo: "x", SaidText: "1", SentAt: 1795400000, Card: &CardUpdate{ResponseCode: "rc", Label: "已选 1"}, File: &File{Object: "o", Name: "输出.txt", Size: 9}, Image: &File{Object: "i", Name: "图.png", Size: 8}, Lang: "en"},
 	"person_query": PersonQuery{V: 1, User: "zhangsan", List: ListMembers, In: 2},
 	"person":       Person{V: 1, User: "zhangsan", Found: true, Name: "张三", Departments: []int64{2, 1}, Tags: []int64{7}, Active: true, Fault: &Fault{Kind: "transient", Text: "稍后"}},
 	"action":       Action{V: 1, ID: "0a1b", Token: "p.s.t.s", Args: json.RawMessage(`{"namespace":"shop","replicas":5}`)},
-	"claims":       Claims{V: 1, ID: "0a1b", Corp: "wwpalmops00000001", App: "ops", User: "zhangsan", Zone: "local", Pool: "k8s", Action: "k8s.scale", ArgsHash: "ab", Approvals: []string{"lisi"}, IssuedAt: 1795400000, Expires: 1795400120, Read: true, Title: "shop/web 3 → 5", Lang: "en"},
-	"record":       Record{V: 1, ID: "0a1b", State: StateRunning, Corp: "c", App: "ops", User: "zhangsan", Zone: "local", Pool: "k8s", Action: "k8s.scale", Title: "t", Args: json.RawMessage(`{}`), ArgsHash: "ab", Owner: "e1", Attempt: 1, Step: "3/5", Summary: "s", Before: json.RawMessage(`{"replicas":3}`), IssuedAt: 1, Expires: 2, Created: 3, Started: 4, Ended: 5, Beat: 6, Lang: "en"},
-	"event":        Event{V: 1, ID: "0a1b", Corp: "c", App: "ops", User: "zhangsan", Action: "k8s.scale", Title: "t", State: StateSucceeded, Rev: 9, Text: "5/5", Output: "o", Executor: "e1", At: 1795400001000, Lang: "en"},
+	"claims":       Claims{V: 1, ID: "0a1b", Corp: "wwpalmops00000001", App: "ops", User: "zhangsan", Zone: "local", Pool: "k8s", Action: "k8s.scale", ArgsHash: "ab", Approvals: []string{"lisi"}, IssuedAt: 1795400000, Expires: 1795400120, Read: true, Title: "shop/web 3 → 5", Lang: "en", Report: true, Noop: true},
+	"record":       Record{V: 1, ID: "0a1b", State: StateRunning, Corp: "c", App: "ops", User: "zhangsan", Zone: "local", Pool: "k8s", Action: "k8s.scale", Title: "t", Args: json.RawMessage(`{}`), ArgsHash: "ab", Owner: "e1", Attempt: 1, Step: "3/5", Summary: "s", Before: json.RawMessage(`{"replicas":3}`), IssuedAt: 1, Expires: 2, Created: 3, Started: 4, Ended: 5, Beat: 6, Lang: "en", Noop: true, Report: true, Parent: "p0", Output: &File{Object: "o", Name: "n.txt", Size: 9}, Image: &File{Object: "i", Name: "n.png", Size: 8}},
+	"event":        Event{V: 1, ID: "0a1b", Corp: "c", App: "ops", User: "zhangsan", Action: "k8s.scale", Title: "t", State: StateSucceeded, Rev: 9, Text: "5/5", Output: "o", Executor: "e1", At: 1795400001000, Lang: "en", Noop: true, Whole: &File{Object: "o", Name: "n.txt", Size: 9}, Image: &File{Object: "i", Name: "n.png", Size: 8}},
 	"answer":       Answer{V: 1, Items: []Item{{Value: "web", Label: "web", Detail: "3/3 就绪"}}, Fields: map[string]string{"replicas": "3"}, Fault: &Fault{Kind: "not_found", Text: "没有"}, AsOf: 1795400001000, View: &View{Title: "t", Body: []string{"b"}, Items: []Item{{Value: "1"}}, Free: true, Refuse: "r", Done: true, Value: "v"}},
-	"audit":        AuditLine{V: 1, At: 1795400001000, Service: "gateway", Instance: "g1", Corp: "c", App: "ops", User: "zhangsan", What: "callback", Ref: "0a1b", Verdict: "refused", Reason: "signature", Detail: map[string]string{"remote": "192.0.2.1"}},
+	"offer": Offer{V: 1, Zone: "local", Pool: "k8s", Instance: "e1", Version: "1.0.0", Digest: "d0", Actions: []OfferedAction{{
+		Name: "k8s.scale", Class: "change", Kind: "kubernetes", Verb: "scale", Env: "prod",
+		Params: []OfferedParam{{Name: "replicas", Type: "int", Optional: true, Allow: []string{"a"}, Pattern: "dns-label", Min: new(int64), Max: new(int64)}},
+	}}},
+	"audit": AuditLine{V: 1, At: 1795400001000, Service: "gateway", Instance: "g1", Corp: "c", App: "ops", User: "zhangsan", What: "callback", Ref: "0a1b", Verdict: "refused", Reason: "signature", Detail: map[string]string{"remote": "192.0.2.1"}},
 }
 
 func TestEnvelopesAreFrozen(t *testing.T) {

@@ -31,6 +31,7 @@ import (
 	"palmops/services/dialog/internal/converse"
 	"palmops/services/dialog/internal/outputs"
 	"palmops/services/dialog/internal/people"
+	"palmops/services/dialog/internal/pools"
 	"palmops/services/dialog/internal/report"
 	"palmops/services/dialog/internal/revision"
 	"palmops/services/dialog/internal/rules"
@@ -73,6 +74,7 @@ type App struct {
 	converse *converse.Converser
 	reporter *report.Reporter
 	sweeper  *report.Sweeper
+	pools    *pools.Watch
 	close    sync.Once
 }
 
@@ -154,14 +156,15 @@ func (a *App) wire(ctx context.Context, o Options, signer *ask.Signer, check fun
 	if err != nil {
 		return err
 	}
-	records, long := report.Bucket{KV: kept.actions}, outputs.New(kept.outputs)
+	records, long := report.Bucket{KV: kept.actions}, kept.outputs
 	a.trail = audit.New(a.bus, "dialog", o.Instance, a.log, o.Registry)
 	a.asker = ask.New(ask.Options{
 		Bus: a.bus, Signer: signer, Tasks: tasks.New(records, kept.act, signer, long, o.Now), Now: o.Now, Log: a.log, Registry: o.Registry,
 	})
+	a.pools = pools.New(a.bus.NC, wanted(a.rules.Menu), o.Now, a.log)
 	a.converse = converse.New(converse.Options{
 		Bus: a.bus, Store: a.store, People: people.New(a.bus, o.Now), Rules: a.rules, Asker: a.asker, Signer: signer, Audit: a.trail,
-		Nodes: o.Nodes, Stream: kept.inLife, Log: a.log, Registry: o.Registry, Now: o.Now,
+		Nodes: o.Nodes, Online: a.pools.Online, Stream: kept.inLife, Log: a.log, Registry: o.Registry, Now: o.Now,
 	})
 	a.reporter = report.New(a.bus, converse.Settled{Store: a.store}, records, long, a.log, o.Registry)
 	a.sweeper = report.NewSweeper(a.bus, records, signer, a.store, o.Now, func() *time.Location { return a.rules.Menu().Zone }, a.log)
@@ -203,13 +206,32 @@ func zonesKnown(signer *ask.Signer) func(*menu.Menu) error {
 	}
 }
 
+// wanted are the pools that the present menu needs. It is for one goroutine.
+func wanted(present func() *menu.Menu) func() []pools.Pool {
+	var of *menu.Menu
+	var list []pools.Pool
+	return func() []pools.Pool {
+		m := present()
+		if m == of {
+			return list
+		}
+		of, list = m, nil
+		for _, u := range m.Uses() {
+			if p := (pools.Pool{Zone: u.Zone, Pool: u.Pool}); !slices.Contains(list, p) {
+				list = append(list, p)
+			}
+		}
+		return list
+	}
+}
+
 // stores are what lies on the bus.
 type stores struct {
 	inLife   string // names the life of the stream IN
 	act      jetstream.Stream
 	actions  jetstream.KeyValue
 	requests jetstream.KeyValue
-	outputs  jetstream.ObjectStore
+	outputs  *outputs.Store
 }
 
 // open finds what Declare has made.
@@ -228,8 +250,8 @@ func open(ctx context.Context, b *bus.Bus) (s stores, err error) {
 	if s.requests, err = b.JS.KeyValue(ctx, wire.BucketRequests); err != nil {
 		return s, fault.Wrap(fault.Transient, err, "bucket "+wire.BucketRequests)
 	}
-	s.outputs, err = b.JS.ObjectStore(ctx, wire.BucketOutputs)
-	return s, fault.Wrap(fault.Transient, err, "object store "+wire.BucketOutputs)
+	s.outputs, err = outputs.New(ctx, b.JS)
+	return s, err
 }
 
 // Reload reads menu and policy again now, and makes them count in every dialog. On an error the old ones go on:
@@ -268,6 +290,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	work.Go(func() { a.rules.Run(ctx) })
 	work.Go(func() { a.sweeper.Run(ctx) })
+	work.Go(func() { a.pools.Run(ctx) })
 	work.Wait()
 	stop()
 	stopAudit() // last: the others have lines for it

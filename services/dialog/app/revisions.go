@@ -27,15 +27,10 @@ type Revisions struct {
 	store *revision.Store
 }
 
-// OpenRevisions connects to the bus. Errors: Transient when it cannot be reached; NotFound when no dialog has ever run on it.
-func OpenRevisions(ctx context.Context, o bus.Options) (*Revisions, error) {
-	b, err := bus.Connect(ctx, o)
-	if err != nil {
-		return nil, err
-	}
+// RevisionsOn finds the menus that are kept on a bus; Close closes it. Errors: NotFound when no dialog has ever run on it.
+func RevisionsOn(ctx context.Context, b *bus.Bus) (*Revisions, error) {
 	kv, err := b.JS.KeyValue(ctx, wire.BucketRequests)
 	if err != nil {
-		b.Close()
 		return nil, fault.Wrap(fault.NotFound, err, "bucket "+wire.BucketRequests)
 	}
 	return &Revisions{bus: b, store: revision.New(kv)}, nil

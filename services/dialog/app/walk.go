@@ -22,9 +22,10 @@ type Answers map[string]struct {
 type Walk struct {
 	Input   string
 	Screens []wire.Screen
-	// Action is the order that a confirm would have sent, with its arguments; "" when there was none.
+	// Action is the order that would have been sent, with its arguments; "" when there was none.
 	Action string
 	Args   map[string]any
+	Noop   bool // it is a dry run
 }
 
 // WalkMenu plays inputs against a menu and a policy with the code that serves real conversations, without any executor,
@@ -57,7 +58,7 @@ func WalkMenu(m *menu.Menu, p *policy.Policy, person wire.Person, answers Answer
 		}
 		w := Walk{Input: text, Screens: r.Screens}
 		if r.Intent != nil {
-			w.Action, w.Args = r.Intent.Action, r.Intent.Args
+			w.Action, w.Args, w.Noop = r.Intent.Action, r.Intent.Args, r.Intent.Noop
 		}
 		out = append(out, w)
 	}

@@ -191,6 +191,8 @@ func kindOf(s Step) string {
 		return "custom"
 	case s.Confirm != nil:
 		return "confirm"
+	case s.Action != nil && s.Action.Report:
+		return "report"
 	}
 	return "action"
 }

@@ -113,6 +113,9 @@ func stepFacts(s Step) (f facts) {
 		f.text("by", s.Confirm.By)
 		f.source("current", s.Confirm.Current)
 		f.words("text", s.Confirm.Text.Words())
+		if !s.Confirm.Noop {
+			f.text("noop", "false")
+		}
 	case s.Action != nil:
 		f.source("action", &s.Action.Source)
 		f.words("title", s.Action.Title.Words())

@@ -101,7 +101,7 @@ func mark(n *Node) string {
 		return "★"
 	case len(n.Items) > 0 || len(n.Steps) == 0:
 		return "▸"
-	case n.Steps[len(n.Steps)-1].Action != nil:
+	case n.Changes():
 		return "●"
 	}
 	return "○"
@@ -151,6 +151,9 @@ func (d *drawing) step(s Step) string {
 		what = "by " + s.Confirm.By
 		if s.Confirm.Current != nil {
 			what += ", current " + s.Confirm.Current.String()
+		}
+		if !s.Confirm.Noop {
+			what += ", no dry run"
 		}
 	case s.Action != nil:
 		what = s.Action.String() + ", expires " + exactly(s.Action.Expires)

@@ -72,6 +72,42 @@ func TestDrawText(t *testing.T) {
 	}
 }
 
+func TestDrawReports(t *testing.T) {
+	m, err := Build("m.yaml", Files{"m.yaml": []byte(`
+version: 1
+title: t
+items:
+  - id: logs
+    title: 日志
+    steps: [report: {zone: z, pool: p, action: k.logs, args: {tail: 5}, title: 日志}]
+  - id: lock
+    title: 占用
+    steps:
+      - confirm: {text: 占用, noop: false}
+      - action: {zone: z, pool: p, action: k.lock, title: 占用}
+`)}, BuildOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `t
+1. ○ 日志 (logs)
+    - report: z/p k.logs tail=5, expires 2m
+2. ● 占用 (lock)
+    - confirm: by number, no dry run
+    - action: z/p k.lock, expires 2m
+`
+	if d := cmp.Diff(want, drawn(t, m, DrawText, nil, lang.Chinese)); d != "" {
+		t.Error(d)
+	}
+	uses := m.Uses()
+	if len(uses) != 2 || !uses[0].Report || uses[0].Read || uses[1].Report || m.Node("logs").Changes() || !m.Node("lock").Changes() {
+		t.Errorf("%+v", uses)
+	}
+	if src, ok := m.Node("logs").Deed(); !ok || src.Action != "k.logs" {
+		t.Error("a report is a deed for the policy")
+	}
+}
+
 func TestDrawWhatOnePersonSees(t *testing.T) {
 	want := `Palm operations
 0. ▸ Tools (tools)

@@ -1,7 +1,7 @@
 // Package menu is the tree of functions that a person walks through on the phone, and how it is written in YAML.
 //
 // A node asks (steps), then offers (items), or acts. What a step asks becomes a parameter that all later steps and all
-// nodes below know. Nothing runs without a confirm directly before it.
+// nodes below know. Nothing that changes anything runs without a confirm directly before it.
 //
 // A menu is one file or several: ReadFiles gathers a root file and what it includes, Build makes a Menu of them, strictly:
 // every mistake is reported at once, with file and line. A built menu never changes.
@@ -67,7 +67,7 @@ func (m *Menu) IDs() []string {
 // Node is one entry. Its Steps are asked in their order when it is entered. Then
 //
 //   - with Items it is a list, whose nodes know the parameters;
-//   - else it is a road: its last step is an action, or a list or custom step that is only read;
+//   - else it is a road: its last step is an action or a report, or a list or custom step that is only read;
 //   - a node with Link stands for another node, one with Open for a built-in room. Both have neither Steps nor Items.
 type Node struct {
 	ID     string
@@ -124,6 +124,20 @@ func (n *Node) Deed() (src Source, ok bool) {
 	return Source{}, false
 }
 
+// Changes reports whether the node is a road that ends in an order to change something: a report changes nothing.
+func (n *Node) Changes() bool {
+	act := n.Order()
+	return act != nil && !act.Report
+}
+
+// Order is the action or report that the road ends in, nil when it ends in none.
+func (n *Node) Order() *Action {
+	if len(n.Steps) == 0 || len(n.Items) > 0 {
+		return nil
+	}
+	return n.Steps[len(n.Steps)-1].Action
+}
+
 // Param is a parameter that a step sets.
 type Param struct {
 	Name  string
@@ -143,7 +157,7 @@ type Step struct {
 	Input   *Input
 	Custom  *Custom
 	Confirm *Confirm
-	Action  *Action
+	Action  *Action // written as action or, with Report, as report
 }
 
 // Param is the name of the value that this step asks for, "" when it asks for none.
@@ -246,11 +260,14 @@ type Confirm struct {
 	By      string
 	Current *Source
 	Text    Template
+	Noop    bool // a dry run may be ordered as well, which shows what would change and changes nothing
 }
 
-// Action is the order that a confirmed road ends in.
+// Action is the order that a road ends in. One with Report changes nothing, and is given without a confirm as soon as its
+// arguments are known.
 type Action struct {
 	Source
+	Report  bool
 	Title   Template
 	Expires time.Duration // an executor that takes it up later must not run it
 }

@@ -41,7 +41,7 @@ func TestSchemaTakesWhatIsShipped(t *testing.T) {
 var schemaPlaces = map[string]string{
 	"a menu": "menu", "session": "session", "an item": "item", "items": "include", "an include": "include", "an included file": "",
 	"a step": "step", "dynamic": "dynamic", "table": "table", "a line": "line", "input": "input", "custom": "custom", "confirm": "confirm",
-	"action": "action", schematest.Computed: "source", // and words
+	"action": "action", "report": "report", schematest.Computed: "source", // and words
 }
 
 func TestSchemaHasTheKeysOfTheReaders(t *testing.T) {

@@ -29,7 +29,7 @@ func (sc *scope) find(name string) *Param {
 }
 
 // steps reads what a node asks, and checks the order. Before items there are values only. In a road values come first,
-// then either a confirm and its action, or something to read.
+// then either a confirm and its action, or a report, or something to read.
 func (r *reader) steps(n *yaml.Node, node *Node, items bool) {
 	list := r.Sequence(n, "steps")
 	switch {
@@ -52,15 +52,17 @@ func (r *reader) steps(n *yaml.Node, node *Node, items bool) {
 		case items:
 			continue
 		case s.Action != nil && !last:
-			r.Add(item, "an action must be the last step")
-		case s.Action != nil && (i == 0 || node.Steps[i-1].Confirm == nil):
+			r.Add(item, "%s must be the last step", s.name())
+		case s.Action != nil && s.Action.Report && i > 0 && node.Steps[i-1].Confirm != nil:
+			r.Add(item, "a report changes nothing and has no confirm before it")
+		case s.Action != nil && !s.Action.Report && (i == 0 || node.Steps[i-1].Confirm == nil):
 			r.Add(item, "an action needs a confirm directly before it")
 		case s.Confirm != nil && last:
 			r.Add(item, "a confirm needs an action directly after it")
 		case reads && !last:
-			r.Add(item, "a %s without param is only read and must be the last step", s.name())
+			r.Add(item, "%s without param is only read and must be the last step", s.name())
 		case last && asks:
-			r.Add(item, "the last step must be an action, or a dynamic list or custom step without param")
+			r.Add(item, "the last step must be an action or a report, or a dynamic list or custom step without param")
 		}
 		if i > 0 && node.Steps[i-1].Confirm != nil && s.Action == nil {
 			r.Add(item, "a confirm needs an action directly after it")
@@ -79,17 +81,22 @@ func (r *reader) steps(n *yaml.Node, node *Node, items bool) {
 const maxSteps = 50
 
 func (s Step) name() string {
-	if s.Custom != nil {
-		return "custom step"
+	switch {
+	case s.Custom != nil:
+		return "a custom step"
+	case s.Action != nil && s.Action.Report:
+		return "a report"
+	case s.Action != nil:
+		return "an action"
 	}
-	return "dynamic list"
+	return "a dynamic list"
 }
 
 func (r *reader) step(n *yaml.Node, sc *scope, node *Node) Step {
 	s := Step{Line: n.Line}
-	f := r.Fields(n, "a step", "dynamic", "input", "custom", "confirm", "action")
+	f := r.Fields(n, "a step", "dynamic", "input", "custom", "confirm", "action", "report")
 	if n.Kind == yaml.MappingNode && len(n.Content) != 2 {
-		r.Add(n, "a step is exactly one of dynamic, input, custom, confirm, action")
+		r.Add(n, "a step is exactly one of dynamic, input, custom, confirm, action, report")
 	}
 	p := Param{Node: node, Step: len(node.Steps), Kind: Text}
 	var name *yaml.Node
@@ -114,6 +121,8 @@ func (r *reader) step(n *yaml.Node, sc *scope, node *Node) Step {
 		s.Confirm = r.confirm(f["confirm"], sc)
 	case f["action"] != nil:
 		s.Action = r.action(f["action"], sc)
+	case f["report"] != nil:
+		s.Action = r.report(f["report"], sc)
 	}
 	return s
 }
@@ -348,9 +357,12 @@ func (r *reader) custom(n *yaml.Node, sc *scope) (*Custom, *yaml.Node) {
 }
 
 func (r *reader) confirm(n *yaml.Node, sc *scope) *Confirm {
-	f := r.Fields(n, "confirm", "by", "current", "text")
+	f := r.Fields(n, "confirm", "by", "current", "text", "noop")
 	r.Need(n, f, "confirm", "text")
-	c := &Confirm{By: ByNumber}
+	c := &Confirm{By: ByNumber, Noop: true}
+	if f["noop"] != nil {
+		c.Noop = r.Bool(f["noop"], "noop")
+	}
 	if by := r.oneOf(f["by"], "by", ByNumber, ByCode); by != "" {
 		c.By = by
 	}
@@ -366,13 +378,22 @@ func (r *reader) confirm(n *yaml.Node, sc *scope) *Confirm {
 }
 
 func (r *reader) action(n *yaml.Node, sc *scope) *Action {
-	a := &Action{Expires: DefaultExpires}
 	f := r.Fields(n, "action", "zone", "pool", "action", "args", "title", "expires")
 	r.Need(n, f, "action", "title")
-	a.Source = r.place(n, f, "action", sc, true)
+	return r.order(f, Action{Source: r.place(n, f, "action", sc, true)}, sc)
+}
+
+func (r *reader) report(n *yaml.Node, sc *scope) *Action {
+	f := r.Fields(n, "report", "zone", "pool", "action", "args", "title", "expires")
+	r.Need(n, f, "report", "title")
+	return r.order(f, Action{Report: true, Source: r.place(n, f, "report", sc, false)}, sc)
+}
+
+// order reads what actions and reports have in common, into a.
+func (r *reader) order(f map[string]*yaml.Node, a Action, sc *scope) *Action {
 	if f["title"] != nil {
 		a.Title = r.template(f["title"], "title", sc)
 	}
 	a.Expires = r.Duration(f["expires"], "expires", time.Second, time.Hour, DefaultExpires)
-	return a
+	return &a
 }

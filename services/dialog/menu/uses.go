@@ -12,6 +12,7 @@ type Use struct {
 	Action string
 	Read   bool              // a list, a question or a view; it must change nothing
 	View   bool              // of a custom step: the answer is a wire.View
+	Report bool              // ordered without a confirm: it must be a report, which changes nothing
 	Args   map[string]string // argument to type: Text, Int or Bool
 	// Ranges are the values that a whole number among the arguments can have. One that the menu does not limit, such as
 	// a field of an answer, is missing.
@@ -47,7 +48,9 @@ func (m *Menu) Uses() []Use {
 				u.Args[ArgInputs], u.Args[ArgLang] = Text, Text
 				uses = append(uses, u)
 			case s.Action != nil:
-				uses = append(uses, n.use(s.Action.Source, false))
+				u := n.use(s.Action.Source, false)
+				u.Report = s.Action.Report
+				uses = append(uses, u)
 			}
 		}
 		for _, child := range n.Items {

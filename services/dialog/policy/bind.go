@@ -178,7 +178,7 @@ func (w *binder) classOf(n *menu.Node, cover int32, stops uint64) int32 {
 	src, deed := n.Deed()
 	c := class{deed: deed, action: src.Action, env: n.Env, src: src, branches: w.covers[cover]}
 	if deed {
-		c.changes = n.Steps[len(n.Steps)-1].Action != nil
+		c.changes = n.Changes()
 	}
 	if c.changes {
 		c.freezes = w.p.stopping(stops, c.action, c.env)

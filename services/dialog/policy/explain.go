@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"palmops/libs/hours"
 	"palmops/libs/wire"
 	"palmops/services/dialog/menu"
 )
@@ -134,7 +135,7 @@ func argument(g *Grant, name string, n *menu.Node, src menu.Source, args map[str
 }
 
 func (p *Policy) closed(g *Grant) string {
-	return "it is outside its hours, " + hoursText(g.Hours) + " " + p.Zone.String()
+	return "it is outside its hours, " + hours.Text(g.Hours) + " " + p.Zone.String()
 }
 
 // stops says whether a freeze stops a road, at a moment, for a person with these roles.
@@ -149,7 +150,7 @@ func (p *Policy) stops(f *Freeze, n *menu.Node, roles bits, at time.Time) (bool,
 		return false, "it begins at " + f.From.In(p.Zone).Format(localForm)
 	case !at.Before(f.Until):
 		return false, "it ended at " + f.Until.In(p.Zone).Format(localForm)
-	case !deed || n.Steps[len(n.Steps)-1].Action == nil:
+	case !deed || !n.Changes():
 		return false, "the road changes nothing"
 	case !covers:
 		return false, "it is not about this branch of the menu"

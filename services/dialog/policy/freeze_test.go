@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"palmops/libs/lang"
+	"palmops/services/dialog/menu"
 	"palmops/services/dialog/policy"
 )
 
@@ -137,5 +138,33 @@ func TestSeveralFreezes(t *testing.T) {
 	}
 	if len(w.p.Freezes()) != 3 {
 		t.Error("the freezes are not all there")
+	}
+}
+
+// A report changes nothing: it needs its grant, and no freeze stops it.
+func TestAFreezeLeavesReports(t *testing.T) {
+	m, err := menu.Build("m.yaml", menu.Files{"m.yaml": []byte(`
+version: 1
+title: t
+items:
+  - {id: logs, title: 日志, steps: [report: {zone: z, pool: p, action: k8s.logs, title: 日志}]}
+  - {id: scale, title: 调整, steps: [confirm: {text: 调整}, action: {zone: z, pool: p, action: k8s.scale, title: 调整}]}
+`)}, menu.BuildOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := policy.Parse("p.yaml", []byte("version: 1\nroles: {ops: {users: [u]}}\ngrants: [{role: ops, menu: [logs, scale], actions: [k8s.*]}]\nfreezes: [{name: sale, "+sale+"}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lens := p.Bind(m).For(person("u"), during)
+	if d := lens.Decide(m.Node("logs"), nil); !d.Allowed || !lens.Sees(m.Node("logs")) {
+		t.Errorf("%+v", d)
+	}
+	if d := lens.Decide(m.Node("scale"), nil); d.Allowed || d.Freeze == nil {
+		t.Errorf("%+v", d)
+	}
+	if d := p.Bind(m).For(person("v"), during).Decide(m.Node("logs"), nil); d.Allowed {
+		t.Error("a report without a grant")
 	}
 }

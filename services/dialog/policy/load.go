@@ -5,11 +5,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // a policy's zone is known on machines without a zone database
 
 	"go.yaml.in/yaml/v4"
 
 	"palmops/libs/conf"
+	"palmops/libs/hours"
 	"palmops/services/dialog/menu"
 )
 
@@ -84,9 +84,9 @@ func (r *reader) zone(n *yaml.Node) *time.Location {
 	if n != nil {
 		name = r.Text(n, "timezone", 64)
 	}
-	zone, err := time.LoadLocation(name)
-	if err != nil || name == "" || name == "Local" {
-		r.Add(n, "timezone %q is not a name such as Asia/Shanghai or UTC", name)
+	zone, err := hours.Zone(name)
+	if err != nil {
+		r.Add(n, "timezone %v", err)
 		return time.UTC
 	}
 	return zone

@@ -1,27 +1,28 @@
 package policy
 
 import (
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"palmops/libs/hours"
 )
 
 // hours is one mapping, or a list of them.
-func (r *reader) hours(n *yaml.Node) []Hours {
+func (r *reader) hours(n *yaml.Node) []hours.Span {
 	if n.Kind == yaml.MappingNode {
-		return []Hours{r.span(n)}
+		return []hours.Span{r.span(n)}
 	}
-	var out []Hours
+	var out []hours.Span
 	for _, h := range r.filled(n, "hours") {
 		out = append(out, r.span(h))
 	}
 	return out
 }
 
-func (r *reader) span(n *yaml.Node) Hours {
+func (r *reader) span(n *yaml.Node) hours.Span {
 	f := r.Fields(n, "hours", "days", "from", "to")
-	h := Hours{Days: [7]bool{true, true, true, true, true, true, true}, To: dayMinutes}
+	h := hours.Always
 	if n.Kind == yaml.MappingNode && len(f) == 0 {
 		r.Add(n, "hours need days, from or to")
 	}
@@ -30,22 +31,22 @@ func (r *reader) span(n *yaml.Node) Hours {
 	}
 	read := true
 	for _, at := range []struct {
-		key  string
-		into *int
-	}{{"from", &h.From}, {"to", &h.To}} {
+		key   string
+		parse func(string) (int, error)
+		into  *int
+	}{{"from", hours.ParseFrom, &h.From}, {"to", hours.ParseTo, &h.To}} {
 		if f[at.key] == nil {
 			continue
 		}
-		text := r.Text(f[at.key], at.key, 10)
-		m, ok := minutes(text)
-		if !ok || at.key == "from" && m == dayMinutes {
-			r.Add(f[at.key], "%s %q is not a time of day such as \"09:00\"", at.key, text)
+		m, err := at.parse(r.Text(f[at.key], at.key, 10))
+		if err != nil {
+			r.Add(f[at.key], "%s %v", at.key, err)
 			read = false
 		}
 		*at.into = m
 	}
-	if read && h.From == h.To {
-		r.Add(n, "hours from %02d:%02d to the same are none; a whole day is \"00:00\" to \"24:00\"", h.From/60, h.From%60)
+	if err := h.Check(); read && err != nil {
+		r.Add(n, "hours %v", err)
 	}
 	return h
 }
@@ -53,22 +54,12 @@ func (r *reader) span(n *yaml.Node) Hours {
 // days is a list of mon … sun and of ranges such as mon-fri, which may pass the end of the week.
 func (r *reader) days(n *yaml.Node) (days [7]bool) {
 	for _, d := range r.filled(n, "days") {
-		text := r.Text(d, "a day", 10)
-		first, last, ranged := strings.Cut(text, "-")
-		if !ranged {
-			last = first
+		some, err := hours.ParseDays(r.Text(d, "a day", 10))
+		if err != nil {
+			r.Add(d, "day %v", err)
 		}
-		from, ok := day(first)
-		to, ok2 := day(last)
-		if !ok || !ok2 {
-			r.Add(d, "day %q is not one of mon tue wed thu fri sat sun, or a range such as mon-fri", text)
-			continue
-		}
-		for i := from; ; i = (i + 1) % 7 {
-			days[i] = true
-			if i == to {
-				break
-			}
+		for i, on := range some {
+			days[i] = days[i] || on
 		}
 	}
 	return days

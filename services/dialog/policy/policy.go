@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"palmops/libs/hours"
 	"palmops/libs/lang"
 )
 
@@ -28,7 +29,7 @@ const (
 )
 
 // DefaultZone is where the hours and freezes of a policy are meant that names no timezone.
-const DefaultZone = "Asia/Shanghai"
+const DefaultZone = hours.DefaultZone
 
 // Policy is a loaded policy. It never changes.
 type Policy struct {
@@ -55,7 +56,7 @@ type Grant struct {
 	Actions []string          // exact names, or a beginning such as k8s.*; none for branches that only show what needs no action
 	Env     []string          // environments of nodes; none for that of the branch's top
 	Args    map[string]Values // argument to the values it may have; an argument that is not named is free
-	Hours   []Hours           // when it counts, any of them; none for always
+	Hours   []hours.Span      // when it counts, any of them; none for always
 
 	menuLines, envLines []int
 	argLines            map[string]int
@@ -87,7 +88,7 @@ type Decision struct {
 
 // schedule is hours that one or more grants have.
 type schedule struct {
-	hours  []Hours
+	hours  []hours.Span
 	grants bits
 }
 
@@ -118,7 +119,7 @@ func (p *Policy) prepare() {
 		if len(g.Hours) == 0 {
 			continue
 		}
-		key := hoursText(g.Hours)
+		key := hours.Text(g.Hours)
 		at, known := byHours[key]
 		if !known {
 			at = len(p.schedules)
@@ -138,9 +139,9 @@ func (p *Policy) prepare() {
 func (p *Policy) counting(held bits, roles bits, at time.Time) (counts bits, freezes uint64) {
 	counts = held.clone()
 	if len(p.schedules) > 0 {
-		clock := clockOf(at.In(p.Zone))
+		clock := hours.At(at.In(p.Zone))
 		for _, s := range p.schedules {
-			if !open(s.hours, clock) {
+			if !clock.In(s.hours) {
 				counts.remove(s.grants)
 			}
 		}

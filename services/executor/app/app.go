@@ -21,6 +21,7 @@ import (
 	"palmops/services/executor/internal/answer"
 	"palmops/services/executor/internal/guard"
 	"palmops/services/executor/internal/kind"
+	"palmops/services/executor/internal/offer"
 	"palmops/services/executor/internal/runner"
 )
 
@@ -36,8 +37,8 @@ type Options struct {
 	// Instance names this process in records, events and audit lines. A random end is always added: two processes never share a
 	// name, since a record's owner is known by it. The host's name when empty.
 	Instance string
-	// KubeHosts replaces the way to clusters by the URL of an API without authentication.
-	KubeHosts map[string]string
+	// KubeServer replaces the way to every cluster by the URL of an API without authentication.
+	KubeServer string
 	// Kubeconfig, a path, replaces the way to every cluster.
 	Kubeconfig string
 }
@@ -50,6 +51,7 @@ type App struct {
 	audit  *audit.Trail
 	runner *runner.Runner
 	answer *answer.Server
+	offer  offer.Options
 	closed sync.Once
 }
 
@@ -64,7 +66,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	ks, err := kinds(clusters(o.Catalog, o))
+	ks, err := kinds(o.Catalog, o)
 	if err != nil {
 		return nil, err
 	}
@@ -89,15 +91,16 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a.answer = answer.New(answer.Options{
-		Bus: a.bus, Catalog: o.Catalog, Guard: g, Kinds: ks, Audit: a.audit, Metrics: o.Metrics, Log: log, Now: o.Now,
+		Bus: a.bus, Catalog: o.Catalog, Guard: g, Kinds: ks, Locks: a.runner, Audit: a.audit, Metrics: o.Metrics, Log: log, Now: o.Now,
 	})
+	a.offer = offer.Options{Bus: a.bus, Catalog: o.Catalog, Self: a.self, Log: log}
 	return a, nil
 }
 
 func (o Options) complete() (Options, error) {
 	var err error
 	if o.Catalog == nil {
-		if o.Catalog, err = catalog.Load(o.Config.Catalog); err != nil {
+		if o.Catalog, err = catalog.Load(o.Config.Catalog, Kinds()); err != nil {
 			return o, err
 		}
 	}
@@ -161,6 +164,7 @@ func (a *App) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { defer cancel(); rerr = a.runner.Run(work) })
 	parts.Go(func() { defer cancel(); qerr = a.answer.Run(work) })
+	parts.Go(func() { offer.Run(work, a.offer) })
 	parts.Wait()
 	stopAudit() // last: it has lines of both
 	wg.Wait()

@@ -97,7 +97,7 @@ func newSite(t *testing.T) *site {
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	s.app, err = New(ctx, Options{
-		Config: cfg, Keys: keys, NATS: bus.Options{URL: nats.URL()}, Metrics: s.reg, Instance: "exec", KubeHosts: map[string]string{"practice": api.URL},
+		Config: cfg, Keys: keys, NATS: bus.Options{URL: nats.URL()}, Metrics: s.reg, Instance: "exec", KubeServer: api.URL,
 	})
 	s.check(err)
 	s.check(s.app.Ready(ctx))
@@ -259,7 +259,7 @@ func TestAWrongStartIsNoStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cat, err := catalog.Load(local + "catalog.yaml")
+	cat, err := catalog.Load(local+"catalog.yaml", Kinds())
 	if err != nil {
 		t.Fatal(err)
 	}

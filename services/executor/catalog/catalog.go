@@ -24,37 +24,21 @@
 //	      replicas: {type: int, min: 0, max: 20}
 //	      from: {type: int, optional: true}
 //
-// Actions of the kind drill touch nothing; they serve for training and for trying the whole way:
+// What an entry under targets and the settings of an action may hold is said by the kind (Spec); see the READMEs beside the
+// kinds. For every action:
 //
-//	drill.run:                # seconds (0 to 600) and lines (0 to 20000) are understood, any other parameter is only shown
-//	  kind: drill
-//	  verb: run
-//	  timeout: 660s
-//	  params:
-//	    seconds: {type: int, optional: true}
-//	    service: {type: string, pattern: line}   # line: any text without line breaks
-//	drill.list:               # items: count of them (8), named after parent; or those of the settings
-//	  kind: drill
-//	  verb: list
-//	  settings: {items: [web, api], delay: 500ms}
-//	drill.state:              # fields
-//	  kind: drill
-//	  verb: state
-//	  settings: {fields: {version: "1.4.2"}}
-//	drill.guide:              # a remote node: a troubleshooting guide
-//	  kind: drill
-//	  verb: guide
-//	  settings:
-//	    guide:
-//	      title: {zh: 服务变慢怎么查, en: A service is slow}   # a text, or one in each language
-//	      ask: Which requests are slow?
-//	      answers:
-//	        - key: all        # stands for the answer in what was typed: it must not change its meaning
-//	          say: All of them
-//	          then: {text: "Look at the nodes."}               # the end: text, or value, which the node is left with
-//	        - key: one
-//	          say: One of them
-//	          then: {ask: …, answers: […]}
+//	env: prod               # one of environments; its locks are honoured
+//	locks: [database]       # named locks of the environment that this action honours besides the environment's own
+//	per_target: 1           # changes at work at once on one target
+//	probe: none             # an action whose owner died ends as unknown without a look (default: what the kind can do)
+//	when: {days: [mon-fri], from: "09:00", to: "18:00"} # the action runs at no other time; may be a list of these, any of which opens
+//
+// and for the whole catalog:
+//
+//	environments:
+//	  prod: {title: {zh: 生产, en: production}, locks: [release, database]}
+//	timezone: Asia/Shanghai # of when; this is the default
+//	mask: ['(?i)session=\S+']  # besides what is always masked, in everything that leaves the executor
 //
 // The names palmops.* are built in: palmops.cancel is offered by every executor and has no entry here.
 package catalog
@@ -68,8 +52,8 @@ import (
 
 	"palmops/libs/conf"
 	"palmops/libs/fault"
+	"palmops/libs/hours"
 	"palmops/libs/lang"
-	"palmops/libs/wire"
 )
 
 //go:embed texts.yaml
@@ -79,6 +63,8 @@ var texts = lang.MustLoad(textsFile)
 
 // Limits of a catalog.
 const (
+	MaxPerTarget       = 16
+	MaxLong            = 8 << 10 // bytes of a long text argument, such as a reason with several lines
 	MaxConcurrency     = 1024
 	DefaultConcurrency = 32
 	DefaultTimeout     = time.Minute
@@ -97,36 +83,61 @@ const (
 
 // Catalog is a whole, valid catalog. It does not change after it was read.
 type Catalog struct {
-	File        string
-	Zone        string
-	Pool        string
-	Concurrency int
-	Clusters    map[string]Cluster
-	actions     map[string]Action
+	File         string
+	Digest       string // of the file, hex: replicas with the same one do the same
+	Zone         string
+	Pool         string
+	Concurrency  int
+	Environments map[string]Environment
+	Timezone     *time.Location // of Action.When
+	Mask         []*regexp.Regexp
+	targets      map[string]map[string]any
+	actions      map[string]Action
 }
 
-// Cluster is one Kubernetes cluster: exactly one of Kubeconfig, InCluster and Server says how to reach it.
-type Cluster struct {
-	Name       string
-	Kubeconfig string // path, resolved against the catalog's own
-	InCluster  bool
-	Server     string // URL of an API without authentication, as in practice
-	Namespaces []string
-	Line       int
+// Environment is a place such as production, and what may be locked in it.
+type Environment struct {
+	Title lang.Words // the name when empty
+	Locks []string   // named locks besides the environment's own
 }
 
 // Action is one thing the executor can do.
 type Action struct {
-	Name    string
-	Kind    string // see Verbs
-	Verb    string
-	Target  string // name of the cluster; "" for a kind that has none
-	Read    bool   // it changes nothing, and may be asked as a question
-	Params  []Param
-	Timeout time.Duration // from the start of the work to its end; reads have a deadline of their own
-	Line    int
+	Name      string
+	Kind      string
+	Verb      string
+	Class     Class
+	Node      bool   // see Verb.Node
+	Target    string // name of the entry under targets; "" for a kind that has none
+	On        any    // that entry, as the kind's Spec.Target returned it
+	Settings  any    // as the verb's Settings returned them
+	Env       string
+	Locks     []string     // of Env, besides its own
+	When      []hours.Span // none for always; see OpenAt
+	PerTarget int          // changes at work at once on one target
+	Blind     bool         // the state of a dead owner's work is not probed
+	Params    []Param
+	Timeout   time.Duration // from the start of the work to its end; questions have a deadline of their own
+	Line      int
 
-	Settings Settings
+	zone *time.Location // of When
+}
+
+// Target is the entry of a name under a key of targets, typed by its kind.
+func Target[T any](c *Catalog, key, name string) (T, bool) {
+	t, ok := c.targets[key][name].(T)
+	return t, ok
+}
+
+// Targets are all entries under a key of targets, typed by their kind.
+func Targets[T any](c *Catalog, key string) map[string]T {
+	out := map[string]T{}
+	for name, t := range c.targets[key] {
+		if v, ok := t.(T); ok {
+			out[name] = v
+		}
+	}
+	return out
 }
 
 // Param is one argument of an action and its bounds.
@@ -139,23 +150,23 @@ type Param struct {
 	Min, Max *int64   // of an int, both included
 	Line     int
 
-	re   *regexp.Regexp
-	free bool // any text of up to MaxInputs bytes
+	re    *regexp.Regexp
+	limit int // bytes of a string; MaxText when 0
 }
 
 // Load reads a catalog file. The error is of type conf.Problems: every mistake with its line.
-func Load(path string) (*Catalog, error) {
+func Load(path string, kinds Kinds) (*Catalog, error) {
 	data, err := conf.Read(path)
 	if err != nil {
 		return nil, err
 	}
-	return Decode(path, data)
+	return Decode(path, data, kinds)
 }
 
 // Action finds an action by name, built-in ones included.
 func (c *Catalog) Action(name string) (Action, bool) {
-	if name == wire.ActionCancel {
-		return cancel, true
+	if a, ok := builtIn[name]; ok {
+		return a, true
 	}
 	a, ok := c.actions[name]
 	return a, ok
@@ -175,11 +186,20 @@ func (c *Catalog) Actions() []Action {
 func (c *Catalog) LongestTimeout() time.Duration {
 	longest := MinTimeout
 	for _, a := range c.actions {
-		if !a.Read {
+		if a.Class != Question {
 			longest = max(longest, a.Timeout)
 		}
 	}
 	return longest
+}
+
+// OpenAt reports whether the action may begin at a moment, by the clock of the catalog's timezone; for an action that is of
+// no catalog, by the moment's own.
+func (a Action) OpenAt(now time.Time) bool {
+	if a.zone != nil {
+		now = now.In(a.zone)
+	}
+	return hours.Open(a.When, now)
 }
 
 // Param finds a parameter by name.
@@ -235,9 +255,9 @@ func (p Param) check(v any, t lang.Tag) error {
 }
 
 func (p Param) checkText(s string, t lang.Tag) error {
-	limit := MaxText
-	if p.free {
-		limit = MaxInputs
+	limit := p.limit
+	if limit == 0 {
+		limit = MaxText
 	}
 	if len(s) > limit {
 		return refusal(fault.Invalid, t, texts.Say(t, "args.long", p.Name), "argument %q has %d bytes, the limit is %d", p.Name, len(s), limit)

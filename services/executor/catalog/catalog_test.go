@@ -1,7 +1,8 @@
-package catalog
+package catalog_test
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,34 +15,48 @@ import (
 	"palmops/libs/conf"
 	"palmops/libs/fault"
 	"palmops/libs/lang"
-	"palmops/libs/lang/langtest"
 	"palmops/libs/wire"
+	"palmops/services/executor/app"
+	"palmops/services/executor/catalog"
+	"palmops/services/executor/internal/kind/drill"
+	"palmops/services/executor/internal/kind/kubernetes"
 )
+
+// kinds are enough to try everything that a catalog does; the kinds' own settings are tested with them.
+var kinds = catalog.Kinds{kubernetes.Spec(), drill.Spec()}
+
+func decode(text string) (*catalog.Catalog, error) {
+	return catalog.Decode("c.yaml", []byte(text), kinds)
+}
 
 const local = "../../../deployments/config/local/catalog.yaml"
 
 func TestTheLocalCatalog(t *testing.T) {
 	t.Parallel()
-	c, err := Load(local)
+	all := app.Kinds()
+	c, err := catalog.Load(local, all)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Zone != "local" || c.Pool != "k8s" || c.Concurrency != 32 || c.LongestTimeout() != 11*time.Minute {
+	if c.Zone != "local" || c.Pool != "k8s" || c.Concurrency != 32 || c.LongestTimeout() < 11*time.Minute || c.Digest == "" || c.Timezone.String() != "Asia/Shanghai" {
 		t.Errorf("%+v", c)
 	}
-	var names []string
+	classes := map[string]catalog.Class{}
 	for _, a := range c.Actions() {
-		names = append(names, a.Name)
-		target := map[string]string{KindKubernetes: "practice", KindDrill: ""}[a.Kind]
-		if a.Line == 0 || a.Target != target || a.Read != (a.Verb != VerbScale && a.Verb != VerbRestart && a.Verb != VerbRun) {
+		classes[a.Name] = a.Class
+		i := slices.IndexFunc(all, func(s catalog.Spec) bool { return s.Name == a.Kind })
+		if spec := all[i]; a.Line == 0 || (a.Target == "") != (spec.Targets == "") || a.Class != spec.Verbs[a.Verb].Class || a.PerTarget < 1 {
 			t.Errorf("%+v", a)
 		}
 	}
-	if want := []string{
-		"drill.guide", "drill.list", "drill.run", "drill.state",
-		"k8s.browse", "k8s.deployment", "k8s.deployments", "k8s.namespaces", "k8s.restart", "k8s.scale",
-	}; !slices.Equal(names, want) {
-		t.Errorf("actions %v", names)
+	for name, want := range map[string]catalog.Class{
+		"drill.guide": catalog.Question, "drill.list": catalog.Question, "drill.run": catalog.Change, "drill.state": catalog.Question,
+		"k8s.browse": catalog.Question, "k8s.deployment": catalog.Question, "k8s.deployments": catalog.Question, "k8s.namespaces": catalog.Question,
+		"k8s.restart": catalog.Change, "k8s.scale": catalog.Change,
+	} {
+		if classes[name] != want {
+			t.Errorf("%s is a %q", name, classes[name])
+		}
 	}
 	scale, _ := c.Action("k8s.scale")
 	if p, ok := scale.Param("namespace"); !ok || !slices.Equal(p.Allow, []string{"shop", "pay", "logi", "plat"}) {
@@ -51,7 +66,7 @@ func TestTheLocalCatalog(t *testing.T) {
 
 func TestEveryMistakeIsReportedAtOnceWithItsLine(t *testing.T) {
 	t.Parallel()
-	_, err := Decode("c.yaml", []byte(`version: 2
+	_, err := decode(`version: 2
 zone: Local
 pool: k8s
 concurrency: 0
@@ -100,7 +115,11 @@ actions:
       namespace: {type: string}
       deployment: {type: string, pattern: dns-label}
       replicas: {type: int, min: 0, allow: ["1"]}
-`))
+  k8s.spaces:
+    kind: kubernetes
+    verb: namespaces
+    target: nowhere
+`)
 	var ps conf.Problems
 	if !errors.As(err, &ps) {
 		t.Fatalf("%v", err)
@@ -121,19 +140,19 @@ actions:
 		"c.yaml:14: cluster none: namespaces must name at least one namespace that may be touched",
 		"c.yaml:19: action k8s.scale: timeout must be 1s to 30m0s",
 		"c.yaml:20: action k8s.scale: read must be false, since the verb scale says so",
-		`c.yaml:23: action k8s.scale: namespace "kube-system" is not among those of the cluster practice`,
+		`c.yaml:23: action k8s.scale: namespace "kube-system" is not among those of the target`,
 		"c.yaml:24: action k8s.scale: parameter deployment needs allow or pattern: an unbounded text is no permission",
 		"c.yaml:25: action k8s.scale: parameter replicas: min is greater than max",
 		"c.yaml:26: action k8s.scale: parameter from must have the type int",
 		"c.yaml:27: action k8s.scale: the verb takes no parameter force",
 		`c.yaml:28: action "K8S delete": a name is words of a-z 0-9 joined by . - or _, at most 63 bytes`,
-		`c.yaml:30: action K8S delete: kubernetes has no verb "delete"; there are browse, deployment, deployments, namespaces, restart, scale`,
+		`c.yaml:30: action K8S delete: kubernetes has no verb "delete"; there are ` + strings.Join(slices.Sorted(maps.Keys(kubernetes.Spec().Verbs)), ", "),
 		`c.yaml:33: action other.thing: no kind "shell"; there are drill, kubernetes`,
-		`c.yaml:35: action other.thing: there is no cluster "nowhere"`,
-		"c.yaml:36: action k8s.deployment: target must name one of the clusters",
+		"c.yaml:36: action k8s.deployment: target must name one of targets.clusters",
+		`c.yaml:53: action k8s.spaces: targets.clusters has no "nowhere"`,
 		"c.yaml:40: action k8s.deployment: parameter namespace cannot be optional",
 		"c.yaml:40: action k8s.deployment: parameter namespace: min and max are for ints",
-		"c.yaml:41: action k8s.deployment: parameter deployment: pattern is neither action-id, dns-label, dns-name, line nor a regular expression: error parsing regexp: unexpected ): `a)|(b`",
+		"c.yaml:41: action k8s.deployment: parameter deployment: pattern is neither action-id, dns-label, dns-name, line, lines, place nor a regular expression: error parsing regexp: unexpected ): `a)|(b`",
 		"c.yaml:49: action k8s.scale2: parameter replicas: allow and pattern are for strings",
 		"c.yaml:49: action k8s.scale2: parameter replicas needs min and max: an unbounded number is no permission",
 	}
@@ -144,6 +163,87 @@ actions:
 	}
 	if !fault.Is(err, fault.Invalid) {
 		t.Errorf("kind %s", fault.KindOf(err))
+	}
+}
+
+// TestMistakesInWhatEveryKindShares: environments, locks, hours and the like.
+func TestMistakesInWhatEveryKindShares(t *testing.T) {
+	t.Parallel()
+	const tail = "actions:\n  d: {kind: drill, verb: run, "
+	for text, want := range map[string]string{
+		"timezone: Local\n" + tail + "}":             `c.yaml:4: timezone "Local" is not a name`,
+		"timezone: ''\n" + tail + "}":                `c.yaml:4: timezone "" is not a name`,
+		tail + "when: {}}":                           "c.yaml:5: action d: when needs days, from or to",
+		tail + "when: []}":                           "c.yaml:5: action d: when is empty",
+		tail + "when: null}":                         "c.yaml:5: action d: when needs",
+		tail + "when: 5}":                            "c.yaml:5: ",
+		tail + "when: {days: []}}":                   "days is empty",
+		tail + "when: {days: [mon-fry]}}":            `day "mon-fry" is not one of mon`,
+		tail + "when: {from: '24:00'}}":              `from "24:00" is not a time of day`,
+		tail + "when: {to: '9:00'}}":                 `to "9:00" is not a time of day`,
+		tail + "when: {from: '09:00', to: '09:00'}}": "from 09:00 to the same are none",
+		tail + "when: {hours: 5}}":                   "hours",
+		"actions:\n  d:\n    kind: drill\n    verb: run\n    when:\n    - {days: [sat]}\n    - {days: [sat,\n      sum]}": `c.yaml:11: action d: when: day "sum"`,
+		tail + "env: prod}": `there is no environment "prod"`,
+		"environments: {prod: {}}\n" + tail + "env: prod, locks: [db]}":                `lock "db" is none of its environment's`,
+		"environments: {prod: {locks: [db]}}\n" + tail + "env: prod, locks: [db, db]}": "or there twice",
+		"environments: {prod: {locks: [a, a]}}\n" + tail + "}":                         "c.yaml:4: environment prod: lock",
+		"environments: {Prod: {}}\n" + tail + "}":                                      `environment "Prod"`,
+		"mask: ['x*']\n" + tail + "}":                                                  "matches the empty text",
+		"mask: ['(']\n" + tail + "}":                                                   "is no regular expression",
+		tail + "per_target: 0}":                                                        "per_target must be 1 to 16",
+		tail + "probe: never}":                                                         "probe must be kind or none",
+		"targets: {robots: {a: {}}}\n" + tail + "}":                                    `no kind works on "robots"`,
+	} {
+		_, err := decode("version: 1\nzone: a\npool: b\n" + text + "\n")
+		if err == nil || !strings.Contains(err.Error(), want) || !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestWhenAnActionMayRun(t *testing.T) {
+	t.Parallel()
+	c, err := decode(`version: 1
+zone: a
+pool: b
+environments: {prod: {title: {zh: 生产, en: production}, locks: [db]}}
+mask: ['sid=\S+']
+actions:
+  always: {kind: drill, verb: run, env: prod, locks: [db], per_target: 4, probe: none}
+  work: {kind: drill, verb: run, when: {days: [mon-fri], from: "09:00", to: "18:00"}}
+  night: {kind: drill, verb: run, when: [{days: [sat, sun]}, {from: "22:00", to: "06:00"}]}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(at time.Time) (out []string) {
+		for _, a := range c.Actions() {
+			if a.OpenAt(at) {
+				out = append(out, a.Name)
+			}
+		}
+		return out
+	}
+	// 2026-11-23 is a Monday; Shanghai is 8 hours ahead of UTC.
+	for at, want := range map[time.Time][]string{
+		time.Date(2026, 11, 23, 0, 59, 59, 0, time.UTC): {"always"},
+		time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC):   {"always", "work"},
+		time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC):  {"always"},
+		time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC):  {"always", "night"},
+		time.Date(2026, 11, 27, 16, 0, 0, 0, time.UTC):  {"always", "night"},
+		time.Date(2026, 11, 28, 5, 0, 0, 0, time.UTC):   {"always", "night"},
+	} {
+		if got := open(at); !slices.Equal(got, want) {
+			t.Errorf("%s: %v", at, got)
+		}
+	}
+	a, _ := c.Action("always")
+	if a.Env != "prod" || !slices.Equal(a.Locks, []string{"db"}) || a.PerTarget != 4 || !a.Blind || len(c.Mask) != 1 || c.Environments["prod"].Title.EN != "production" {
+		t.Errorf("%+v, %+v", a, c)
+	}
+	if !(catalog.Action{}).OpenAt(time.Time{}) {
+		t.Error("an action of no catalog is closed")
 	}
 }
 
@@ -158,13 +258,13 @@ func TestFormMistakes(t *testing.T) {
 		"version: 1\n---\nversion: 1":      "",
 		"version: &v 1\nconcurrency: *v\n": ":1: ",
 	} {
-		_, err := Decode("c.yaml", []byte(text))
+		_, err := decode(text)
 		var ps conf.Problems
 		if !errors.As(err, &ps) || len(ps) == 0 || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if _, err := Load(filepath.Join(t.TempDir(), "none.yaml")); !fault.Is(err, fault.Invalid) {
+	if _, err := catalog.Load(filepath.Join(t.TempDir(), "none.yaml"), kinds); !fault.Is(err, fault.Invalid) {
 		t.Errorf("no file: %v", err)
 	}
 }
@@ -177,21 +277,21 @@ func TestKubeconfigIsNearTheCatalog(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Load(path)
+	c, err := catalog.Load(path, kinds)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := c.Clusters["x"].Kubeconfig; got != filepath.Join(dir, "kube/config") {
+	if got := catalog.Targets[kubernetes.Cluster](c, kubernetes.Targets)["x"].Kubeconfig; got != filepath.Join(dir, "kube/config") {
 		t.Error(got)
 	}
-	if c.Concurrency != DefaultConcurrency || c.LongestTimeout() != MinTimeout {
+	if c.Concurrency != catalog.DefaultConcurrency || c.LongestTimeout() != catalog.MinTimeout {
 		t.Errorf("defaults: %+v", c)
 	}
 }
 
 func TestArguments(t *testing.T) {
 	t.Parallel()
-	c, err := Load(local)
+	c, err := catalog.Load(local, app.Kinds())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,11 +338,6 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-func TestTexts(t *testing.T) {
-	t.Parallel()
-	langtest.Check(t, texts, ".")
-}
-
 // drills is a catalog without clusters.
 const drills = `version: 1
 zone: a
@@ -252,7 +347,7 @@ actions:
 
 func TestDrillsNeedNoCluster(t *testing.T) {
 	t.Parallel()
-	c, err := Decode("c.yaml", []byte(drills+`
+	c, err := decode(drills + `
   d.run:
     kind: drill
     verb: run
@@ -275,7 +370,7 @@ func TestDrillsNeedNoCluster(t *testing.T) {
             say: {zh: 全部, en: all}
             then: {value: everything}
           - {key: one, say: one, then: {text: look}}
-`))
+`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,18 +394,22 @@ func TestDrillsNeedNoCluster(t *testing.T) {
 	list, _ := c.Action("d.list")
 	state, _ := c.Action("d.state")
 	g, _ := c.Action("d.guide")
-	if len(list.Settings.Items) != 2 || list.Settings.Delay != 500*time.Millisecond || state.Settings.Fields["version"] != "1.4" {
+	set := func(a catalog.Action) drill.Settings {
+		s, _ := a.Settings.(drill.Settings)
+		return s
+	}
+	if len(set(list).Items) != 2 || set(list).Delay != 500*time.Millisecond || set(state).Fields["version"] != "1.4" {
 		t.Errorf("%+v, %+v", list, state)
 	}
-	if root := g.Settings.Guide; root.Title != (lang.Words{ZH: "慢", EN: "slow"}) || len(root.Answers) != 2 || root.Answers[0].Then.Value != "everything" {
+	if root := set(g).Guide; root.Title != (lang.Words{ZH: "慢", EN: "slow"}) || len(root.Answers) != 2 || root.Answers[0].Then.Value != "everything" {
 		t.Errorf("%+v", root)
 	}
-	for args, want := range map[string]fault.Kind{"": "", "all": "", strings.Repeat("x", MaxInputs+1): fault.Invalid} {
-		if err := g.Check(map[string]any{NodeInputs: args, NodeLang: "en"}, lang.Chinese); fault.KindOf(err) != want {
+	for args, want := range map[string]fault.Kind{"": "", "all": "", strings.Repeat("x", catalog.MaxInputs+1): fault.Invalid} {
+		if err := g.Check(map[string]any{catalog.NodeInputs: args, catalog.NodeLang: "en"}, lang.Chinese); fault.KindOf(err) != want {
 			t.Errorf("inputs of %d bytes: %v", len(args), err)
 		}
 	}
-	if err := g.Check(map[string]any{NodeLang: "fr"}, lang.Chinese); !fault.Is(err, fault.Denied) {
+	if err := g.Check(map[string]any{catalog.NodeLang: "fr"}, lang.Chinese); !fault.Is(err, fault.Denied) {
 		t.Errorf("an unknown language: %v", err)
 	}
 }
@@ -318,8 +417,8 @@ func TestDrillsNeedNoCluster(t *testing.T) {
 func TestMistakesInDrills(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"  d: {kind: drill, verb: run, target: practice}":                           "c.yaml:5: action d: a drill has no target",
-		"  d: {kind: drill, verb: run, settings: {delay: 1s}}":                      "takes no setting delay",
+		"  d: {kind: drill, verb: run, target: practice}":                           "c.yaml:5: action d: drill has no targets",
+		"  d: {kind: drill, verb: run, settings: {delay: 1s}}":                      "the verb run takes no settings",
 		"  d: {kind: drill, verb: list, settings: {delay: 2m}}":                     "delay must be at most",
 		"  d: {kind: drill, verb: list, settings: {items: [a, a]}}":                 "there twice",
 		"  d: {kind: drill, verb: list, settings: {wrong: 1}}":                      "wrong",
@@ -332,7 +431,7 @@ func TestMistakesInDrills(t *testing.T) {
 		"  d: {kind: drill, verb: run, params: {x: {type: int, min: 3, max: 2}}}":   "min is greater than max",
 		"  palmops.cancel: {kind: drill, verb: run}":                                "built in",
 		"  d: {kind: palmops, verb: cancel}":                                        "no kind",
-		"  d: {kind: kubernetes, verb: namespaces}":                                 "names no cluster",
+		"  d: {kind: kubernetes, verb: namespaces}":                                 "must name one of targets.clusters",
 		"  d: {kind: drill, verb: guide, settings: {guide: {title: x}}}":            "ends with text or a value",
 		"  d: {kind: drill, verb: guide, settings: {guide: {text: x, ask: y}}}":     "a question without answers",
 		"  d: {kind: drill, verb: guide, settings: {guide: {text: {fr: x}}}}":       "no language",
@@ -342,7 +441,7 @@ func TestMistakesInDrills(t *testing.T) {
 		"  d: {kind: drill, verb: guide, settings: {guide: {ask: x, answers: [{key: a, say: \"x\\ny\", then: {text: x}}]}}}":                                                                              "one line",
 		"  d: {kind: drill, verb: guide, settings: {guide: {ask: x, answers: [{key: a, say: x, then: {title: x, text: x}}]}}}":                                                                            "only the first place",
 	} {
-		_, err := Decode("c.yaml", []byte(drills+text+"\n"))
+		_, err := decode(drills + text + "\n")
 		if err == nil || !strings.Contains(err.Error(), want) || !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", text, err)
 		}
@@ -351,12 +450,12 @@ func TestMistakesInDrills(t *testing.T) {
 
 func TestTheBuiltInAction(t *testing.T) {
 	t.Parallel()
-	c, err := Decode("c.yaml", []byte(drills+"  d: {kind: drill, verb: run}\n"))
+	c, err := decode(drills + "  d: {kind: drill, verb: run}\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	a, ok := c.Action(wire.ActionCancel)
-	if !ok || a.Kind != KindBuiltIn || a.Read || len(c.Actions()) != 1 {
+	if !ok || a.Kind != catalog.KindBuiltIn || a.Class != catalog.Change || len(c.Actions()) != 1 {
 		t.Fatalf("%+v, %t", a, ok)
 	}
 	for id, want := range map[string]fault.Kind{wire.DeriveID("x"): "", "lock.local.x": fault.Invalid, "short": fault.Invalid} {
@@ -367,15 +466,14 @@ func TestTheBuiltInAction(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	data, err := os.ReadFile(local)
-	if err != nil {
-		f.Fatal(err)
+	for _, data := range shipped(f) {
+		f.Add(data)
 	}
-	f.Add(data)
+	all := app.Kinds()
 	f.Add([]byte("version: 1\nactions:\n  ? [a]\n  : {}\n"))
 	f.Add([]byte("targets: {clusters: {a: null}}\nactions: {a: null}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := Decode("c.yaml", data)
+		c, err := catalog.Decode("c.yaml", data, all)
 		if (c == nil) == (err == nil) {
 			t.Fatalf("%v, %v", c, err)
 		}

@@ -1,43 +1,51 @@
 package catalog
 
 import (
-	"net/url"
+	"crypto/sha256"
+	"encoding/hex"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"palmops/libs/conf"
+	"palmops/libs/lang"
 )
 
-// file is the YAML form.
+// file is the YAML form. What belongs to a kind stays a node until the kind reads it.
 type file struct {
-	Version     int    `yaml:"version"`
-	Zone        string `yaml:"zone"`
-	Pool        string `yaml:"pool"`
-	Concurrency *int   `yaml:"concurrency"`
-	Targets     struct {
-		Clusters map[string]cluster `yaml:"clusters"`
-	} `yaml:"targets"`
-	Actions map[string]action `yaml:"actions"`
+	Version      int                             `yaml:"version"`
+	Zone         string                          `yaml:"zone"`
+	Pool         string                          `yaml:"pool"`
+	Concurrency  *int                            `yaml:"concurrency"`
+	Environments map[string]environment          `yaml:"environments"`
+	Timezone     *string                         `yaml:"timezone"`
+	Mask         []string                        `yaml:"mask"`
+	Targets      map[string]map[string]yaml.Node `yaml:"targets"`
+	Actions      map[string]action               `yaml:"actions"`
 }
 
-type cluster struct {
-	Kubeconfig string   `yaml:"kubeconfig"`
-	InCluster  bool     `yaml:"in_cluster"`
-	Server     string   `yaml:"server"`
-	Namespaces []string `yaml:"namespaces"`
+type environment struct {
+	Title Words    `yaml:"title"`
+	Locks []string `yaml:"locks"`
 }
 
 type action struct {
-	Kind    string           `yaml:"kind"`
-	Verb    string           `yaml:"verb"`
-	Target  string           `yaml:"target"`
-	Read    *bool            `yaml:"read"`
-	Timeout *conf.Duration   `yaml:"timeout"`
-	Params  map[string]param `yaml:"params"`
-
-	Settings *settings `yaml:"settings"`
+	Kind      string           `yaml:"kind"`
+	Verb      string           `yaml:"verb"`
+	Target    string           `yaml:"target"`
+	Read      *bool            `yaml:"read"`
+	Env       string           `yaml:"env"`
+	Locks     []string         `yaml:"locks"`
+	When      yaml.Node        `yaml:"when"`
+	PerTarget *int             `yaml:"per_target"`
+	Probe     string           `yaml:"probe"`
+	Timeout   *conf.Duration   `yaml:"timeout"`
+	Params    map[string]param `yaml:"params"`
+	Settings  yaml.Node        `yaml:"settings"`
 }
 
 type param struct {
@@ -53,13 +61,15 @@ var (
 	placeName  = regexp.MustCompile(`\A[a-z0-9_-]{1,63}\z`)
 	actionName = regexp.MustCompile(`\A[a-z0-9]+([._-][a-z0-9]+)*\z`)
 	paramName  = regexp.MustCompile(`\A[a-z][a-z0-9_]{0,31}\z`)
-	dnsLabel   = regexp.MustCompile(`\A[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\z`)
 )
 
 // patterns are the patterns that have a name. dns-label is RFC 1123's; dns-name is labels joined by dots, of at most MaxText
-// bytes; line is any text without line breaks and other control characters.
+// bytes; line is any text without line breaks and other control
+// characters, lines may have line breaks and tabs.
 var patterns = map[string]string{
+	"place":     `[a-z0-9_-]{1,63}`,
 	"action-id": `[0-9A-Za-z_-]{8,64}`,
+	"lines":     `[^\x00-\x08\x0b-\x1f\x7f-\x{9f}\x{2028}\x{2029}]+`,
 	"line":      `[^\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]+`,
 	"dns-label": `[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
 	"dns-name":  `[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*`,
@@ -68,6 +78,7 @@ var patterns = map[string]string{
 // reader holds a file while its mistakes are collected.
 type reader struct {
 	file  string
+	kinds Kinds
 	raw   file
 	lines *lines
 	ps    conf.Problems
@@ -77,10 +88,10 @@ func (r *reader) bad(path []string, format string, args ...any) {
 	r.ps.Add(r.file, r.lines.of(path...), format, args...)
 }
 
-// Decode reads a catalog; name stands for the file in errors, which are of type conf.Problems, and relative kubeconfig paths
-// are relative to it.
-func Decode(name string, data []byte) (*Catalog, error) {
-	r := &reader{file: name}
+// Decode reads a catalog; name stands for the file in errors, which are of type conf.Problems, and relative paths in it are
+// relative to it.
+func Decode(name string, data []byte, kinds Kinds) (*Catalog, error) {
+	r := &reader{file: name, kinds: kinds}
 	if err := conf.Decode(name, data, &r.raw); err != nil {
 		return nil, err
 	}
@@ -88,16 +99,25 @@ func Decode(name string, data []byte) (*Catalog, error) {
 	if r.lines, err = newLines(data); err != nil {
 		return nil, conf.Problems{{File: name, Text: err.Error()}}
 	}
+	sum := sha256.Sum256(data)
 	c := &Catalog{
-		File: name, Zone: r.raw.Zone, Pool: r.raw.Pool, Concurrency: DefaultConcurrency,
-		Clusters: map[string]Cluster{}, actions: map[string]Action{},
+		File: name, Digest: hex.EncodeToString(sum[:8]), Zone: r.raw.Zone, Pool: r.raw.Pool, Concurrency: DefaultConcurrency,
+		Environments: map[string]Environment{}, targets: map[string]map[string]any{}, actions: map[string]Action{},
 	}
 	r.head(c)
-	for _, n := range keys(r.raw.Targets.Clusters) {
-		c.Clusters[n] = r.cluster(n, r.raw.Targets.Clusters[n])
-	}
+	r.environments(c)
+	r.targets(c)
 	for _, n := range keys(r.raw.Actions) {
 		c.actions[n] = r.action(c, n, r.raw.Actions[n])
+	}
+	if err := r.ps.Err(); err != nil {
+		return nil, err
+	}
+	for _, n := range keys(c.actions) { // only whole actions can be held against each other
+		a := c.actions[n]
+		if spec, _ := kinds.find(a.Kind); spec.Check != nil {
+			spec.Check(c, a, r.section(n, r.raw.Actions[n].Settings, "action "+n, "actions", n, "settings"))
+		}
 	}
 	if err := r.ps.Err(); err != nil {
 		return nil, err
@@ -121,59 +141,62 @@ func (r *reader) head(c *Catalog) {
 			r.bad([]string{"concurrency"}, "concurrency must be 1 to %d", MaxConcurrency)
 		}
 	}
-	if len(r.raw.Targets.Clusters) == 0 && !r.onlyDrills() {
-		r.bad([]string{"targets", "clusters"}, "targets.clusters names no cluster")
+	c.Timezone = r.zone()
+	for i, text := range r.raw.Mask {
+		re, err := regexp.Compile(text)
+		if err != nil || re.MatchString("") {
+			r.bad([]string{"mask", strconv.Itoa(i)}, "mask: %q is no regular expression, or matches the empty text", text)
+			continue
+		}
+		c.Mask = append(c.Mask, re)
 	}
 	if len(r.raw.Actions) == 0 {
 		r.bad([]string{"actions"}, "actions is empty: this executor could do nothing")
 	}
 }
 
-// onlyDrills reports whether no action needs a cluster.
-func (r *reader) onlyDrills() bool {
-	for _, a := range r.raw.Actions {
-		if a.Kind != KindDrill {
-			return false
+func (r *reader) environments(c *Catalog) {
+	for _, name := range keys(r.raw.Environments) {
+		in := r.raw.Environments[name]
+		path := []string{"environments", name}
+		if !placeName.MatchString(name) {
+			r.bad(path, "environment %q: the name must be 1 to 63 of a-z 0-9 - _", name)
 		}
+		for i, lock := range in.Locks {
+			if !placeName.MatchString(lock) || slices.Contains(in.Locks[:i], lock) {
+				r.bad(append(path, "locks", strconv.Itoa(i)), "environment %s: lock %q must be 1 to 63 of a-z 0-9 - _, and there once", name, lock)
+			}
+		}
+		c.Environments[name] = Environment{Title: lang.Words(in.Title), Locks: in.Locks}
 	}
-	return len(r.raw.Actions) > 0
 }
 
-func (r *reader) cluster(name string, in cluster) Cluster {
-	path := []string{"targets", "clusters", name}
-	if !placeName.MatchString(name) {
-		r.bad(path, "cluster %q: the name must be 1 to 63 of a-z 0-9 - _", name)
-	}
-	ways := 0
-	for _, set := range []bool{in.Kubeconfig != "", in.InCluster, in.Server != ""} {
-		if set {
-			ways++
+// targets lets each kind read its own entries.
+func (r *reader) targets(c *Catalog) {
+	for _, key := range keys(r.raw.Targets) {
+		i := slices.IndexFunc(r.kinds, func(s Spec) bool { return s.Targets == key })
+		if i < 0 {
+			r.bad([]string{"targets", key}, "targets: no kind works on %q", key)
+			continue
+		}
+		c.targets[key] = map[string]any{}
+		for _, name := range keys(r.raw.Targets[key]) {
+			what := strings.TrimSuffix(key, "s") + " " + name // cluster practice
+			path := []string{"targets", key, name}
+			if !placeName.MatchString(name) {
+				r.bad(path, "%s: the name must be 1 to 63 of a-z 0-9 - _", what)
+			}
+			c.targets[key][name] = r.kinds[i].Target(r.section(name, r.raw.Targets[key][name], what, path...))
 		}
 	}
-	if ways != 1 {
-		r.bad(path, "cluster %s: exactly one of kubeconfig, in_cluster and server must say how to reach it", name)
+}
+
+func (r *reader) section(name string, n yaml.Node, what string, path ...string) *Section {
+	s := &Section{Name: name, r: r, path: path, what: what}
+	if !n.IsZero() && n.ShortTag() != "!!null" {
+		s.node = &n
 	}
-	if in.Server != "" {
-		u, err := url.Parse(in.Server)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
-			r.bad(append(path, "server"), "cluster %s: server must be an http or https URL without credentials", name)
-		}
-	}
-	if len(in.Namespaces) == 0 {
-		r.bad(path, "cluster %s: namespaces must name at least one namespace that may be touched", name)
-	}
-	for i, ns := range in.Namespaces {
-		if !dnsLabel.MatchString(ns) {
-			r.bad(append(path, "namespaces"), "cluster %s: %q is not the name of a namespace", name, ns)
-		}
-		if slices.Contains(in.Namespaces[:i], ns) {
-			r.bad(append(path, "namespaces"), "cluster %s: namespace %s is named twice", name, ns)
-		}
-	}
-	return Cluster{
-		Name: name, Kubeconfig: conf.Near(r.file, in.Kubeconfig), InCluster: in.InCluster, Server: in.Server,
-		Namespaces: in.Namespaces, Line: r.lines.of(path...),
-	}
+	return s
 }
 
 func (r *reader) action(c *Catalog, name string, in action) Action {
@@ -191,25 +214,21 @@ func (r *reader) action(c *Catalog, name string, in action) Action {
 	if strings.HasPrefix(name, KindBuiltIn+".") {
 		r.bad(path, "action %s: names that begin with %s. are built in", name, KindBuiltIn)
 	}
-	var target Cluster
-	if in.Kind != KindDrill {
-		target = r.target(c, path, name, &out)
-	} else if in.Target != "" {
-		r.bad(append(path, "target"), "action %s: a drill has no target", name)
-	}
-	verbs, known := Verbs(in.Kind)
+	r.bounds(c, path, in, &out)
+	spec, known := r.kinds.find(in.Kind)
 	if !known {
-		r.bad(append(path, "kind"), "action %s: no kind %q; there are %s", name, in.Kind, strings.Join(keys(kinds), ", "))
+		r.bad(append(path, "kind"), "action %s: no kind %q; there are %s", name, in.Kind, r.kinds.names())
 		return out
 	}
-	verb, known := verbs[in.Verb]
+	r.target(c, path, spec, &out)
+	verb, known := spec.Verbs[in.Verb]
 	if !known {
-		r.bad(append(path, "verb"), "action %s: %s has no verb %q; there are %s", name, in.Kind, in.Verb, strings.Join(keys(verbs), ", "))
+		r.bad(append(path, "verb"), "action %s: %s has no verb %q; there are %s", name, in.Kind, in.Verb, strings.Join(keys(spec.Verbs), ", "))
 		return out
 	}
-	out.Read = verb.Read
-	if in.Read != nil && *in.Read != verb.Read {
-		r.bad(append(path, "read"), "action %s: read must be %t, since the verb %s says so", name, verb.Read, in.Verb)
+	out.Class, out.Node = verb.Class, verb.Node
+	if reads := verb.Class != Change; in.Read != nil && *in.Read != reads {
+		r.bad(append(path, "read"), "action %s: read must be %t, since the verb %s says so", name, reads, in.Verb)
 	}
 	for _, need := range verb.Params {
 		if _, given := in.Params[need.Name]; !given && !need.Optional {
@@ -217,33 +236,76 @@ func (r *reader) action(c *Catalog, name string, in action) Action {
 		}
 	}
 	for _, n := range keys(in.Params) {
-		out.Params = append(out.Params, r.param(path, name, n, in.Params[n], verb, target))
+		out.Params = append(out.Params, r.param(path, n, in.Params[n], verb, out))
 	}
 	if verb.Node {
 		out.Params = append(out.Params, nodeParams()...)
 	}
-	out.Settings = r.settings(path, name, in.Settings, verb)
+	settings := r.section(name, in.Settings, "action "+name, append(path, "settings")...)
+	switch {
+	case verb.Settings != nil:
+		out.Settings = verb.Settings(settings, out)
+	case settings.Given():
+		r.bad(append(path, "settings"), "action %s: the verb %s takes no settings", name, in.Verb)
+	}
 	return out
 }
 
-func (r *reader) target(c *Catalog, path []string, name string, out *Action) Cluster {
-	if out.Target == "" && len(c.Clusters) == 1 {
-		for only := range c.Clusters {
+// bounds reads what every action may say besides its kind's own.
+func (r *reader) bounds(c *Catalog, path []string, in action, out *Action) {
+	name := out.Name
+	out.Env, out.Locks, out.PerTarget = in.Env, in.Locks, 1
+	out.When, out.zone = r.when(name, in.When, append(path, "when")), c.Timezone
+	env, known := c.Environments[in.Env]
+	if in.Env != "" && !known {
+		r.bad(append(path, "env"), "action %s: there is no environment %q", name, in.Env)
+	}
+	for i, lock := range in.Locks {
+		if !slices.Contains(env.Locks, lock) || slices.Contains(in.Locks[:i], lock) {
+			r.bad(append(path, "locks", strconv.Itoa(i)), "action %s: lock %q is none of its environment's, or there twice", name, lock)
+		}
+	}
+	if n := in.PerTarget; n != nil {
+		if out.PerTarget = *n; *n < 1 || *n > MaxPerTarget {
+			r.bad(append(path, "per_target"), "action %s: per_target must be 1 to %d", name, MaxPerTarget)
+		}
+	}
+	switch in.Probe {
+	case "", "kind":
+	case "none":
+		out.Blind = true
+	default:
+		r.bad(append(path, "probe"), "action %s: probe must be kind or none", name)
+	}
+}
+
+// target finds what the action works on.
+func (r *reader) target(c *Catalog, path []string, spec Spec, out *Action) {
+	entries := c.targets[spec.Targets]
+	switch {
+	case spec.Targets == "" && out.Target != "":
+		r.bad(append(path, "target"), "action %s: %s has no targets", out.Name, spec.Name)
+		return
+	case spec.Targets == "":
+		return
+	case out.Target == "" && len(entries) == 1:
+		for only := range entries {
 			out.Target = only
 		}
 	}
-	t, ok := c.Clusters[out.Target]
+	on, ok := entries[out.Target]
 	switch {
 	case ok:
+		out.On = on
 	case out.Target == "":
-		r.bad(path, "action %s: target must name one of the clusters", name)
+		r.bad(path, "action %s: target must name one of targets.%s", out.Name, spec.Targets)
 	default:
-		r.bad(append(path, "target"), "action %s: there is no cluster %q", name, out.Target)
+		r.bad(append(path, "target"), "action %s: targets.%s has no %q", out.Name, spec.Targets, out.Target)
 	}
-	return t
 }
 
-func (r *reader) param(path []string, action, name string, in param, verb Verb, target Cluster) Param {
+func (r *reader) param(path []string, name string, in param, verb Verb, a Action) Param {
+	action := a.Name
 	path = append(slices.Clone(path), "params", name)
 	at := func(key string) []string { return append(slices.Clone(path), key) }
 	out := Param{
@@ -277,9 +339,12 @@ func (r *reader) param(path []string, action, name string, in param, verb Verb, 
 	}
 	switch in.Type {
 	case TypeString:
-		r.text(&out, path, action, verb, target)
+		if spec, _ := r.kinds.find(a.Kind); a.On == nil && need.Allow != nil && spec.Targets != "" {
+			return out // the target that bounds it is missing, which has been said
+		}
+		r.text(&out, path, action, need, a.On)
 	case TypeInt:
-		r.number(&out, path, action, need, verb.Read || need.Optional)
+		r.number(&out, path, action, need, verb.Class != Change || need.Optional)
 	}
 	return out
 }
@@ -307,41 +372,55 @@ func (r *reader) number(p *Param, path []string, action string, need Need, open 
 	}
 }
 
-// text bounds a string. A namespace is always inside the target's, unless the verb gives the name no meaning.
-func (r *reader) text(p *Param, path []string, action string, verb Verb, target Cluster) {
+// text bounds a string: by the target where the verb says so, by allow or pattern of the file, or by the verb's own pattern.
+func (r *reader) text(p *Param, path []string, action string, need Need, target any) {
+	if need.Long {
+		p.limit = MaxLong
+	}
+	var within []string
+	if need.Allow != nil && target != nil {
+		within = need.Allow(target)
+	}
+	if p.Pattern == "" && p.Allow == nil {
+		p.Pattern = need.Pattern
+	}
 	if p.Pattern != "" {
-		expr, named := patterns[p.Pattern]
-		if !named {
-			expr = p.Pattern
-		}
-		// Compiled alone first: "a)|(b" would be a valid expression between the anchors and escape them.
-		re, err := regexp.Compile(expr)
-		if err == nil {
-			re, err = regexp.Compile(anchored(expr))
-		}
-		if err != nil {
-			r.bad(append(slices.Clone(path), "pattern"), "action %s: parameter %s: pattern is neither %s nor a regular expression: %v",
-				action, p.Name, strings.Join(keys(patterns), ", "), err)
-		}
-		p.re = re
+		r.pattern(p, path, action)
 	}
 	if p.Allow != nil && len(p.Allow) == 0 {
 		r.bad(append(slices.Clone(path), "allow"), "action %s: parameter %s: allow is empty", action, p.Name)
 	}
-	if p.Name == "namespace" && !verb.Open {
-		for _, ns := range p.Allow {
-			if !slices.Contains(target.Namespaces, ns) {
-				r.bad(append(slices.Clone(path), "allow"), "action %s: namespace %q is not among those of the cluster %s", action, ns, target.Name)
+	if within != nil {
+		for _, v := range p.Allow {
+			if !slices.Contains(within, v) {
+				r.bad(append(slices.Clone(path), "allow"), "action %s: %s %q is not among those of the target", action, p.Name, v)
 			}
 		}
 		if p.Allow == nil {
-			p.Allow = target.Namespaces
+			p.Allow = within
 		}
 		return
 	}
 	if p.Allow == nil && p.Pattern == "" {
 		r.bad(path, "action %s: parameter %s needs allow or pattern: an unbounded text is no permission", action, p.Name)
 	}
+}
+
+func (r *reader) pattern(p *Param, path []string, action string) {
+	expr, named := patterns[p.Pattern]
+	if !named {
+		expr = p.Pattern
+	}
+	// Compiled alone first: "a)|(b" would be a valid expression between the anchors and escape them.
+	re, err := regexp.Compile(expr)
+	if err == nil {
+		re, err = regexp.Compile(anchored(expr))
+	}
+	if err != nil {
+		r.bad(append(slices.Clone(path), "pattern"), "action %s: parameter %s: pattern is neither %s nor a regular expression: %v",
+			action, p.Name, strings.Join(keys(patterns), ", "), err)
+	}
+	p.re = re
 }
 
 // anchored makes an expression match a whole text only.

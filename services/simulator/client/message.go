@@ -18,6 +18,8 @@ const (
 	KindText = "text" // markdown and all that is not one of the others as well
 	KindCard = "card" // a template card: Card
 	KindFile = "file" // a file: File
+	// KindImage is a picture: File; /sim/images/MEDIA_ID shows it.
+	KindImage = "image"
 )
 
 // Message is one message of a chat between a person and the app.
@@ -26,8 +28,8 @@ type Message struct {
 	User    string    `json:"user"`
 	Via     string    `json:"via"`
 	Kind    string    `json:"kind"`
-	MsgType string    `json:"msgtype"` // text, markdown, template_card, file; other types of passive replies keep their name
-	Text    string    `json:"text"`    // what the phone shows: of a text at most 2048 bytes, of a card all that can be read on it, of a file its name
+	MsgType string    `json:"msgtype"` // text, markdown, template_card, file, image; other types of passive replies keep their name
+	Text    string    `json:"text"`    // what the phone shows: of a text at most 2048 bytes, of a card all that can be read on it, of a file or an image its name
 	At      time.Time `json:"at"`      // when it was shown
 	MsgID   string    `json:"msgid"`
 	ReplyTo string    `json:"reply_to,omitempty"` // passive only: the MsgID of what the person had said
@@ -66,7 +68,7 @@ func (c Card) Text() string {
 	return strings.Join(slices.DeleteFunc(lines, func(s string) bool { return s == "" }), "\n")
 }
 
-// File is a file that the app sent; Client.File has its content for three days.
+// File is a file or an image that the app sent; Client.File has its content for three days.
 type File struct {
 	Name    string `json:"name"`
 	Size    int64  `json:"size"` // bytes

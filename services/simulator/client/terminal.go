@@ -187,6 +187,8 @@ func (t *terminal) seen(m Message) {
 // inTerminal is a message in lines; the buttons of a card stand with the key that /press takes.
 func inTerminal(m Message) string {
 	switch {
+	case m.File != nil && m.Kind == KindImage:
+		return fmt.Sprintf("［图片］%s（%d 字节）/sim/images/%s", m.File.Name, m.File.Size, m.File.MediaID)
 	case m.File != nil:
 		return fmt.Sprintf("［文件］%s（%d 字节）/sim/files/%s", m.File.Name, m.File.Size, m.File.MediaID)
 	case m.Card == nil || m.Card.Disabled || len(m.Card.Buttons) == 0:

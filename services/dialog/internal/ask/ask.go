@@ -38,7 +38,7 @@ type Bus interface {
 // Tasks tell how a person's own orders stand, and what they put out.
 type Tasks interface {
 	Tasks(ctx context.Context, w session.Who, ids []string) ([]flow.Task, error)
-	Output(ctx context.Context, w session.Who, id string) (string, error)
+	Output(ctx context.Context, w session.Who, id string, page int) (flow.OutputPage, error)
 }
 
 // Options are what an Asker needs.
@@ -105,14 +105,14 @@ func (a *Asker) output(ctx context.Context, w session.Who, t lang.Tag, q flow.Qu
 	if len(q.Tasks) != 1 {
 		return flow.Answer{Fault: sentence(t, q, texts.Say(t, "why.answer"))}, fault.New(fault.Internal, "output of %d actions", len(q.Tasks))
 	}
-	text, err := a.Tasks.Output(ctx, w, q.Tasks[0])
+	page, err := a.Tasks.Output(ctx, w, q.Tasks[0], q.Page)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return flow.Answer{Fault: texts.Say(t, "fault.no_output")}, err
 	case err != nil:
 		return flow.Answer{Fault: sentence(t, q, texts.Say(t, "why.store"))}, err
 	}
-	return flow.Answer{Output: text}, nil
+	return flow.Answer{Output: page}, nil
 }
 
 // fetch asks the executor or the directory.

@@ -86,7 +86,9 @@ func (w *world) Tasks(context.Context, session.Who, []string) ([]flow.Task, erro
 	return w.tasks, w.terr
 }
 
-func (w *world) Output(context.Context, session.Who, string) (string, error) { return w.output, w.terr }
+func (w *world) Output(_ context.Context, _ session.Who, _ string, page int) (flow.OutputPage, error) {
+	return flow.OutputPage{Lines: []string{w.output}, Page: page, Pages: 9}, w.terr
+}
 
 func (w *world) clock() time.Time {
 	w.mu.Lock()
@@ -176,7 +178,7 @@ func TestEveryKindOfQuestion(t *testing.T) {
 	if got := get(flow.Question{What: flow.AskTasks, Tasks: []string{"a"}}); len(got.Tasks) != 1 {
 		t.Errorf("%+v", got)
 	}
-	if got := get(flow.Question{What: flow.AskOutput, Tasks: []string{"a"}}); got.Output != "all of it" {
+	if got := get(flow.Question{What: flow.AskOutput, Tasks: []string{"a"}, Page: 2}); got.Output.Page != 2 || got.Output.Lines[0] != "all of it" {
 		t.Errorf("%+v", got)
 	}
 	if got := get(flow.Question{What: flow.AskDirectory, Directory: wire.ListMembers, In: 7}); len(got.Items) != 1 {

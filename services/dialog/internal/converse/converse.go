@@ -96,8 +96,9 @@ type Options struct {
 	Asker    Asker
 	Signer   Signer
 	Audit    Auditor
-	Nodes    map[string]node.Node // written in Go, by the name menus call them
-	Stream   string               // names the life of the stream IN, see session.Place
+	Nodes    map[string]node.Node                                // written in Go, by the name menus call them
+	Online   func(zone, pool string) (executors int, known bool) // see flow.Env; may be nil
+	Stream   string                                              // names the life of the stream IN, see session.Place
 	Log      *zap.Logger
 	Registry prometheus.Registerer
 	Now      func() time.Time
@@ -227,7 +228,7 @@ func (c *Converser) record(in wire.Inbound, res flow.Result) *record {
 		}
 		rec.Order = &order{
 			ID: i.ID, Node: i.Node, Zone: i.Zone, Pool: i.Pool, Action: i.Action, Args: canonical, Title: i.Title, Lang: i.Lang,
-			IssuedAt: c.Now().Unix(), Expires: from + i.Expire,
+			IssuedAt: c.Now().Unix(), Expires: from + i.Expire, Report: i.Report, Noop: i.Noop,
 		}
 	}
 	return rec

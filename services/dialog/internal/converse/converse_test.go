@@ -16,6 +16,7 @@ import (
 	"palmops/libs/fault"
 	"palmops/libs/token"
 	"palmops/libs/wire"
+	"palmops/services/dialog/internal/ask"
 	"palmops/services/dialog/internal/flow"
 )
 
@@ -246,5 +247,38 @@ func TestAMessageBehindItsFollowersIsLetGo(t *testing.T) {
 	n := len(s.replies)
 	if err := s.handle(old); err != nil || len(s.replies) != n {
 		t.Errorf("%v, %d replies", err, len(s.replies)-n)
+	}
+}
+
+// A dry run is an order of its own, signed as one, and the confirm it was asked for at still counts.
+func TestADryRunIsSignedAsOne(t *testing.T) {
+	s := newStage(t)
+	s.passive = true
+	s.say(append(append([]string{}, toConfirm...), "试运行", "1")...)
+	acts := stored[wire.Action](s, wire.StreamAct)
+	if len(acts) != 2 || acts[0].ID == acts[1].ID {
+		t.Fatalf("%d orders", len(acts))
+	}
+	signer, err := ask.NewSigner([]token.KeySet{keys}, s.clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, a := range acts {
+		c, err := signer.Read("local", a.Token)
+		if err != nil || c.Noop != (i == 0) || c.Report || c.ID != a.ID || c.ArgsHash != wire.ArgsHash(acts[0].Args) {
+			t.Errorf("%d: %+v %v", i, c, err)
+		}
+	}
+	if got := screens(s.replies[len(s.replies)-2].Screens); !strings.Contains(got, "已受理试运行") || !strings.Contains(got, "请确认") {
+		t.Error(got)
+	}
+	noop := 0
+	for _, l := range s.audits {
+		if l.Detail["as"] == "noop" {
+			noop++
+		}
+	}
+	if noop != 1 {
+		t.Errorf("%d audit lines of dry runs", noop)
 	}
 }

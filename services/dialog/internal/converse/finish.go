@@ -53,6 +53,7 @@ func (c *Converser) send(ctx context.Context, in wire.Inbound, o order) error {
 	act, err := c.Signer.Sign(wire.Claims{
 		ID: o.ID, Corp: in.Corp, App: in.App, User: in.User, Zone: o.Zone, Pool: o.Pool, Action: o.Action,
 		IssuedAt: o.IssuedAt, Expires: o.Expires, Title: o.Title, Lang: string(o.Lang),
+		Report: o.Report, Noop: o.Noop,
 	}, args)
 	if err != nil {
 		return err
@@ -62,9 +63,16 @@ func (c *Converser) send(ctx context.Context, in wire.Inbound, o order) error {
 		return err
 	}
 	c.m.orders.Inc()
+	detail := map[string]string{"zone": o.Zone, "pool": o.Pool, "action": o.Action, "node": o.Node, "message": in.ID, "args_sha256": wire.ArgsHash(o.Args)}
+	switch {
+	case o.Noop:
+		detail["as"] = "noop"
+	case o.Report:
+		detail["as"] = "report"
+	}
 	c.Audit.Write(wire.AuditLine{
 		Corp: in.Corp, App: in.App, User: in.User, What: "action", Ref: o.ID, Verdict: wire.StateQueued,
-		Detail: map[string]string{"zone": o.Zone, "pool": o.Pool, "action": o.Action, "node": o.Node, "message": in.ID, "args_sha256": wire.ArgsHash(o.Args)},
+		Detail: detail,
 	})
 	return nil
 }

@@ -71,7 +71,7 @@ func TestOrdersAreFoundAgain(t *testing.T) {
 		case flow.AskTasks:
 			return flow.Answer{Tasks: []flow.Task{{ID: q.Tasks[0], State: wire.StateSucceeded, Output: 5}}}, nil
 		case flow.AskOutput:
-			return flow.Answer{Output: "第一行\n第二行"}, nil
+			return flow.Answer{Output: flow.OutputPage{Lines: []string{"第一行", "第二行"}, Pages: 1}}, nil
 		}
 		return plain(q)
 	}

@@ -40,6 +40,8 @@ type order struct {
 	Lang     lang.Tag        `json:"lang,omitempty"`
 	IssuedAt int64           `json:"iat"` // Unix seconds
 	Expires  int64           `json:"exp"` // Unix seconds
+	Report   bool            `json:"report,omitempty"`
+	Noop     bool            `json:"noop,omitempty"`
 }
 
 func (r *record) is(mark string) bool { return strings.Contains(r.marks, mark) }

@@ -72,7 +72,7 @@ func (th *thought) think(ctx context.Context) (flow.Result, *menu.Menu, error) {
 	rights := map[*menu.Menu]flow.Rights{}
 	env := flow.Env{
 		Person: person, Identity: identity, Answers: map[string]flow.Answer{}, Latest: th.latest, Memo: th.memo, Nodes: th.Nodes,
-		Now: now.UnixMilli(),
+		Now: now.UnixMilli(), Online: th.Online,
 		Rights: func(m *menu.Menu) flow.Rights { // one policy for the whole step, whatever is reloaded meanwhile
 			if rights[m] == nil {
 				rights[m] = th.Rules.Rights(m)(person, now)

@@ -106,7 +106,7 @@ func TestWhichScreensAreCards(t *testing.T) {
 		t.Error("a list without lines")
 	}
 	k.say("00", "3-1", "a", "1", "今天", "8:05", "5m", "web", "x", "1", "1")
-	if s := k.last.Screens[0]; s.Kind != wire.ScreenConfirm || len(s.Choices) != 10 || s.Card == "" {
+	if s := k.last.Screens[0]; s.Kind != wire.ScreenConfirm || len(s.Choices) != 11 || s.Card == "" {
 		t.Errorf("%+v", s)
 	}
 	r := k.press(k.s.Screen.Card, "2")

@@ -8,7 +8,8 @@
 // Beside the hops stands the screen that was last shown, with its list. A typed number, or a pressed button, means a line
 // of that stored list and nothing else; lists are asked for again only when a screen is opened or narrowed, never when a
 // number is read. An order needs the stored screen to be the confirm, and the message to be exactly 1, or the code that
-// was shown, and no older than that screen.
+// was shown, and no older than that screen. What changes nothing needs no confirm: a report is ordered as soon as its arguments
+// are known, and the dry run of a confirm leaves that standing; order.go.
 //
 //	root ── number ──► list of nodes ── number ──► road: list, input, custom ─ value ─► confirm ─ 1 or code ─► order
 //	  ▲                     │ ▲                          ▲                                │  │                    │

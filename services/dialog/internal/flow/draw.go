@@ -174,8 +174,12 @@ func (t *turn) drawConfirm(s *wire.Screen, p place, sh Shown, c *menu.Confirm) {
 	} else {
 		s.Choices = []wire.Choice{{Key: "1", Label: t.say("confirm.run")}}
 	}
-	for i, f := range t.form(p, sh.Current) {
+	fields := t.form(p, sh.Current)
+	for i, f := range fields {
 		s.Choices = append(s.Choices, wire.Choice{Key: strconv.Itoa(firstField + i), Label: f.text})
+	}
+	if c.Noop { // behind the values, whose numbers it must not move
+		s.Choices = append(s.Choices, wire.Choice{Key: strconv.Itoa(firstField + len(fields)), Label: t.say("confirm.noop")})
 	}
 }
 
@@ -185,7 +189,7 @@ func (t *turn) drawRoom(p place, sh Shown, note string) wire.Screen {
 	case roomSearch:
 		s.Title = t.say("search.title", clean(sh.Room.Arg, 40))
 	case roomRecent:
-		s.Title, s.Body = t.say("recent.title"), []string{t.say("recent.prompt")}
+		s.Title, s.Body = t.say("recent.title"), []string{t.recentPrompt(sh)}
 	case roomFavourites:
 		s.Title, s.Body = t.say("fav.title"), []string{t.say("fav.prompt")}
 	case roomTasks:

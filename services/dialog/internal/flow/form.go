@@ -119,10 +119,13 @@ func (t *turn) confirm(p place) Result {
 	if t.in == wants {
 		return t.order(p, wants)
 	}
-	if n, ok := number(t.in); ok {
-		if fields := t.form(p, t.s.Screen.Current); n >= firstField && n-firstField < len(fields) {
-			return t.alter(fields[n-firstField].param.Name)
-		}
+	fields := t.form(p, t.s.Screen.Current)
+	dryRun := firstField + len(fields)
+	if n, ok := number(t.in); ok && n >= firstField && n < dryRun {
+		return t.alter(fields[n-firstField].param.Name)
+	}
+	if n, ok := number(t.in); step.Confirm.Noop && (ok && n == dryRun || isDryRun(t.in)) {
+		return t.dryRun(p, t.in)
 	}
 	if byCode && digits(t.in) {
 		return t.wrong(p, t.say("code.wrong", wants))
@@ -140,66 +143,4 @@ func (t *turn) alter(name string) Result {
 	}
 	t.change = true
 	return t.show(t.s.Hops[:i:i], t.s.Hops[i:], "")
-}
-
-// unready says why a confirm does not count, "" when it does: typed, it runs something. Expires is in milliseconds.
-func (t *turn) unready(wants string, expires int64) string {
-	switch {
-	case t.env.Identity != Fresh:
-		t.why = ReasonIdentity
-		return t.say("confirm.identity", wants)
-	case t.ev.At > 0 && t.ev.At < t.s.Screen.At:
-		// Typed before the confirm was on the screen: an impatient second 1 must not confirm what nobody has read. The two
-		// times are of two machines; who reads before answering is later by more than their clocks differ.
-		t.why = ReasonUnseen
-		return t.say("confirm.unseen", wants)
-	case t.ev.At > 0 && t.env.Now-t.ev.At >= expires:
-		t.why = ReasonLate
-		return t.say("confirm.late", wants)
-	}
-	return ""
-}
-
-func (t *turn) order(p place, wants string) Result {
-	act := action(p)
-	if act == nil {
-		return t.restart()
-	}
-	if note := t.unready(wants, act.Expires.Milliseconds()); note != "" {
-		return t.again(note)
-	}
-	holder := t.s.Hops[:lastNode(t.s.Hops)]
-	args, err := act.Values(p.params, t.s.Screen.Current)
-	if err == nil {
-		_, err = wire.CanonicalArgs(args)
-	}
-	title, terr := act.Title.Text(t.lang, t.data(p, t.s.Screen))
-	if err != nil || terr != nil {
-		t.why = ReasonNoAnswer
-		return t.again(t.say("order.incomplete"))
-	}
-	t.frozen = nil
-	if !t.judge(t.rights.Decide(p.node, args)) {
-		note := t.refusal("denied.note")
-		return t.show(holder[:t.allowed(holder)], nil, note)
-	}
-	title = clean(title, maxTitle)
-	intent := &Intent{
-		ID: wire.DeriveID("action", t.ev.ID, p.node.ID), Node: p.node.ID, Zone: act.Zone, Pool: act.Pool, Action: act.Action,
-		Args: args, Title: title, Lang: t.lang, Expire: int64(act.Expires.Seconds()),
-	}
-	t.remember(intent)
-	t.s.Hops, t.s.Ahead = holder, nil
-	t.s.Screen = Shown{Kind: wire.ScreenAccepted}
-	return t.accepted(intent, t.say("accepted.keys", t.backWord()))
-}
-
-// accepted says that an order was taken, and gives it.
-func (t *turn) accepted(intent *Intent, keys string) Result {
-	r := t.keep(wire.Screen{
-		Kind: wire.ScreenAccepted, Title: t.say("accepted.title", wire.ShortID(intent.ID)),
-		Body: []string{intent.Title, t.say("accepted.body")}, Keys: keys,
-	})
-	r.Intent = intent
-	return r
 }

@@ -62,11 +62,12 @@ func keyOf(folded string, first int) key {
 }
 
 // Words that count on some screens only.
-func isDefault(folded string) bool  { return oneOf(folded, "默认", "default") }         //lang:word
-func isAllLines(folded string) bool { return oneOf(folded, "全部", "show all") }        //lang:word
-func isPickAll(folded string) bool  { return oneOf(folded, "全选", "all") }             //lang:word
-func isClear(folded string) bool    { return oneOf(folded, "清空", "clear") }           //lang:word
-func isDone(folded string) bool     { return oneOf(folded, "*", "完成", "done", "ok") } //lang:word
+func isDefault(folded string) bool  { return oneOf(folded, "默认", "default") }          //lang:word
+func isAllLines(folded string) bool { return oneOf(folded, "全部", "show all") }         //lang:word
+func isPickAll(folded string) bool  { return oneOf(folded, "全选", "all") }              //lang:word
+func isClear(folded string) bool    { return oneOf(folded, "清空", "clear") }            //lang:word
+func isDone(folded string) bool     { return oneOf(folded, "*", "完成", "done", "ok") }  //lang:word
+func isDryRun(folded string) bool   { return oneOf(folded, "试运行", "dry run", "noop") } //lang:word
 func isRemove(folded string) (rest string, ok bool) { // of a line of the favourites
 	for _, word := range []string{"删", "del "} { //lang:word
 		if rest, ok := strings.CutPrefix(strings.ToLower(folded), word); ok {

@@ -1,13 +1,14 @@
 package flow
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"palmops/libs/wire"
 )
 
-// Limits of one page of an output.
+// Limits of one page of an output as it is shown.
 const (
 	maxPageBytes = 900
 	maxPageLines = 20
@@ -20,43 +21,27 @@ func (t *turn) output(id string, page int) Result {
 		t.why = ReasonInvalid
 		return t.again(t.say("recent.gone"))
 	}
-	a, need, failed := t.ask(Question{Key: AskOutput + " " + id, What: AskOutput, Tasks: []string{id}})
+	page = max(page, 0)
+	a, need, failed := t.ask(Question{Key: AskOutput + " " + id + " " + strconv.Itoa(page), What: AskOutput, Tasks: []string{id}, Page: page})
 	if need != nil || failed != "" {
 		return t.room(Shown{}, need, failed)
 	}
-	pages := paged(a.Output)
-	if len(pages) == 0 {
+	out := a.Output
+	if out.Pages <= 0 || out.Page < 0 || out.Page >= out.Pages {
 		t.why = ReasonInvalid
 		return t.again(t.say("output.none"))
 	}
-	page = min(max(page, 0), len(pages)-1)
+	view := &wire.View{}
+	for _, line := range out.Lines[:min(len(out.Lines), maxPageLines)] {
+		view.Body = append(view.Body, visibleText(head(line, maxPageBytes)))
+	}
+	note := ""
+	if out.Cut && out.Page+1 == out.Pages {
+		note = t.say("output.cut")
+	}
 	return t.cover(Shown{
-		Kind: wire.ScreenNotice, Room: Room{Name: roomOutput, Arg: id}, Total: len(pages), Page: page, Seen: page,
-		View: &wire.View{Body: pages[page]},
-	}, "")
-}
-
-// paged cuts a text into pages of whole lines; a line that is longer than a page is cut between characters.
-func paged(text string) [][]string {
-	text = strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n \t")
-	if text == "" {
-		return nil
-	}
-	var pages [][]string
-	var page []string
-	size := 0
-	for line := range strings.SplitSeq(text, "\n") {
-		for first := true; first || line != ""; first = false {
-			part := head(line, maxPageBytes)
-			line = line[len(part):]
-			shown := visibleText(part)
-			if len(page) == maxPageLines || size+len(shown)+1 > maxPageBytes && len(page) > 0 {
-				pages, page, size = append(pages, page), nil, 0
-			}
-			page, size = append(page, shown), size+len(shown)+1
-		}
-	}
-	return append(pages, page)
+		Kind: wire.ScreenNotice, Room: Room{Name: roomOutput, Arg: id}, Total: out.Pages, Page: out.Page, Seen: out.Page, View: view,
+	}, note)
 }
 
 // head is the beginning of a text: at most most bytes, whole characters.

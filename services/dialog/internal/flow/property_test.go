@@ -154,6 +154,10 @@ func (k *walk) ordered(before flow.Session, r flow.Result, in string) {
 	if i == nil {
 		return
 	}
+	if i.Report || i.Noop {
+		k.harmless(before, r, in)
+		return
+	}
 	if k.w.identity != flow.Fresh {
 		k.rt.Fatal("an order of somebody who is not known well")
 	}
@@ -175,6 +179,35 @@ func (k *walk) ordered(before flow.Session, r flow.Result, in string) {
 		return
 	}
 	if d := k.w.rights(k.w.menu).Decide(k.w.menu.Node(i.Node), i.Args); !d.Allowed {
+		k.rt.Fatalf("%+v is not allowed: %s", i, d.Why)
+	}
+	if r.Memo == nil || r.Memo.Recent[0].ID != i.ID {
+		k.rt.Fatal("the order is not remembered")
+	}
+}
+
+// harmless: what is ordered without a confirm is a report of the menu; a dry run is asked for at a confirm that offers it,
+// and leaves it standing. Both are allowed, and remembered.
+func (k *walk) harmless(before flow.Session, r flow.Result, in string) {
+	i := r.Intent
+	n := k.w.menu.Node(i.Node)
+	switch {
+	case k.w.identity == flow.Nobody:
+		k.rt.Fatal("an order of nobody")
+	case i.Report == i.Noop || i.Report != n.Order().Report:
+		k.rt.Fatalf("%+v is neither a report nor a dry run", i)
+	case i.Report && (r.Did != flow.DidReport || r.Session.Screen.Kind != wire.ScreenAccepted):
+		k.rt.Fatalf("a report by %s, on %s", r.Did, r.Session.Screen.Kind)
+	case i.Noop && (r.Did != flow.DidDryRun || !n.Steps[len(n.Steps)-2].Confirm.Noop || same(before, r.Session) != "" || before.Screen.Code != r.Session.Screen.Code):
+		k.rt.Fatalf("a dry run by %s: %s", r.Did, same(before, r.Session))
+	}
+	if i.Noop && in != "试运行" {
+		screen := k.last.Screens[len(k.last.Screens)-1]
+		if last := len(screen.Choices) - 1; before.Screen.Kind != wire.ScreenConfirm || last < 0 || screen.Choices[last].Key != in {
+			k.rt.Fatalf("%q tries\n%s", in, text(k.last.Screens))
+		}
+	}
+	if d := k.w.rights(k.w.menu).Decide(n, i.Args); !d.Allowed {
 		k.rt.Fatalf("%+v is not allowed: %s", i, d.Why)
 	}
 	if r.Memo == nil || r.Memo.Recent[0].ID != i.ID {

@@ -108,10 +108,17 @@ func (g *garden) end(known []string, indent string) {
 		}).Draw(g.t, "last"))
 		return
 	}
+	if g.chance("report", 4) {
+		fmt.Fprintf(&g.b, "%s- report: {zone: z, pool: p, action: k.show, args: {%s}, title: 看}\n", indent, g.args(known))
+		return
+	}
 	by := rapid.SampledFrom([]string{"number", "code"}).Draw(g.t, "by")
 	current := ""
 	if g.chance("current", 2) {
 		current = ", current: {zone: z, pool: p, action: k.now}"
+	}
+	if g.chance("no dry run", 3) {
+		current += ", noop: false"
 	}
 	fmt.Fprintf(&g.b, "%s- confirm: {by: %s, text: 确认%s}\n", indent, by, current)
 	fmt.Fprintf(&g.b, "%s- action: {zone: z, pool: p, action: k.do, args: {%s}, title: 做}\n", indent, g.args(known))

@@ -10,14 +10,14 @@ import (
 // maxRemembered is how many bytes of a value are kept for giving an order again; a longer one is asked again.
 const maxRemembered = 512
 
-// remember puts an order in front of the recent ones.
-func (t *turn) remember(i *Intent) {
+// remember puts the order of the road hops in front of the recent ones.
+func (t *turn) remember(i *Intent, hops []Hop) {
 	memo := t.remembered()
-	r := Recent{ID: i.ID, Node: i.Node, Zone: i.Zone, Pool: i.Pool, Title: i.Title, At: t.env.Now / 1000}
-	if at := lastNode(t.s.Hops); at < len(t.s.Hops) {
-		r.Node = t.s.Hops[at].Node // a link leads there as well
+	r := Recent{ID: i.ID, Noop: i.Noop, Node: i.Node, Zone: i.Zone, Pool: i.Pool, Title: i.Title, At: t.env.Now / 1000}
+	if at := lastNode(hops); at < len(hops) {
+		r.Node = hops[at].Node // a link leads there as well
 	}
-	for _, h := range t.s.Hops {
+	for _, h := range hops {
 		if h.Param != "" && !h.Part && len(h.Text) <= maxRemembered {
 			r.Hops = append(r.Hops, h)
 		}
@@ -35,9 +35,27 @@ func (t *turn) recent() Result {
 	}
 	sh := Shown{Kind: wire.ScreenMenu, Room: Room{Name: roomRecent}}
 	for _, r := range list[:min(len(list), MaxRecent)] {
+		if r.Noop {
+			continue // to be found among the tasks; who repeats it wants the order itself
+		}
 		sh.Items = append(sh.Items, wire.Item{Value: r.ID, Label: clean(r.Title, menu.MaxLabel), Detail: t.when(r.At)})
 	}
+	if len(sh.Items) == 0 {
+		t.why = ReasonInvalid
+		return t.again(t.say("recent.none"))
+	}
 	return t.cover(sh, "")
+}
+
+// recentPrompt says what choosing one of the recent orders does.
+func (t *turn) recentPrompt(sh Shown) string {
+	for _, it := range sh.Items {
+		r, _ := t.given(it.Value)
+		if n := t.m.Node(r.Node); n != nil && n.Target().Order() != nil && n.Target().Order().Report {
+			return t.say("recent.prompt_reports")
+		}
+	}
+	return t.say("recent.prompt")
 }
 
 // when is a time as a line shows it.
@@ -47,7 +65,7 @@ func (t *turn) when(seconds int64) string {
 
 func (t *turn) recentLine(i int) Result { return t.repeat(t.s.Screen.Items[i].Value) }
 
-// repeat prepares an order that was given before, up to its confirm.
+// repeat prepares an order that was given before, up to its confirm. A report, which has none, is ordered again.
 func (t *turn) repeat(id string) Result {
 	t.did = DidJump
 	r, ok := t.given(id)

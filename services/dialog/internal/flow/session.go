@@ -101,6 +101,8 @@ type Env struct {
 	Memo     Memo                    // what is remembered of this person for longer than a session
 	Nodes    map[string]node.Node    // nodes written in Go, by the name menus call them
 	Now      int64                   // Unix milliseconds
+	// Online says how many executors of a pool were seen just now; known is false when nobody could be asked. Nil: never.
+	Online func(zone, pool string) (executors int, known bool)
 }
 
 // Rights are the decisions of a policy for one person, at one time, in one menu.
@@ -140,6 +142,7 @@ const (
 // Recent is one order that was given: enough to find its record, and to give it again.
 type Recent struct {
 	ID    string `json:"i"` // of the action
+	Noop  bool   `json:"d,omitempty"`
 	Node  string `json:"n"`
 	Zone  string `json:"z"`
 	Pool  string `json:"p"`
@@ -155,7 +158,7 @@ const (
 	AskView      = "view"      // a remote node's state from an executor
 	AskDirectory = "directory" // lines from the directory: Directory, In
 	AskTasks     = "tasks"     // the records of Tasks
-	AskOutput    = "output"    // the whole output of the action Tasks[0]
+	AskOutput    = "output"    // the page Page of the output of the action Tasks[0]
 )
 
 // Question asks for something that a screen needs.
@@ -172,6 +175,7 @@ type Question struct {
 	Directory    string
 	In           int64
 	Tasks        []string // action ids
+	Page         int      // from 0
 }
 
 // Answer is what came back, or Fault, a sentence without its full stop that a person may read.
@@ -180,9 +184,17 @@ type Answer struct {
 	Fields map[string]string
 	View   *wire.View
 	Tasks  []Task // in the order of Question.Tasks; one without a record has the state queued
-	Output string
+	Output OutputPage
 	AsOf   int64 // when it was true, Unix milliseconds; 0 for just now
 	Fault  string
+}
+
+// OutputPage is one page of what an action put out: as many whole lines as a message shows well.
+type OutputPage struct {
+	Lines []string // as they were put out
+	Page  int      // from 0: the one that was asked for, or the last
+	Pages int      // 0 when there is nothing to see
+	Cut   bool     // there is more than has pages
 }
 
 // Task is an action as its record tells.
@@ -197,7 +209,7 @@ type Task struct {
 	Expires int64 // Unix seconds
 }
 
-// Intent is a confirmed order.
+// Intent is a confirmed order, or one that changes nothing: Report or Noop.
 type Intent struct {
 	ID     string // of the action
 	Node   string
@@ -208,6 +220,8 @@ type Intent struct {
 	Title  string
 	Lang   lang.Tag
 	Expire int64 // seconds after the confirm
+	Report bool
+	Noop   bool
 }
 
 // Result is what a step leads to. With Need set everything else is empty: answer the question and step again.

@@ -40,6 +40,9 @@ func (t *turn) show(hops, ahead []Hop, note string) Result {
 	if !ok {
 		hops, ahead, p = nil, nil, place{node: t.m.Root, params: map[string]any{}}
 	}
+	if act := reported(p); act != nil && room == "" {
+		return t.report(p, hops, act, note)
+	}
 	sh, need, failed := t.open(p, ahead)
 	if need != nil {
 		return Result{Need: need}

@@ -28,6 +28,8 @@ const (
 	DidSearch  = "search"  // the room of that name was opened
 	DidRoom    = "room"    // one of the other rooms was opened, or something done in it
 	DidSetting = "setting" // language, cards
+	DidReport  = "report"  // an order that changes nothing and needs no confirm
+	DidDryRun  = "dry_run" // what the order behind a confirm would change
 	DidRepeat  = "repeat"  // not understood: the same screen again
 )
 
@@ -202,7 +204,11 @@ func (t *turn) start() Result {
 		return t.show(nil, nil, t.say("start.expired"))
 	case k == keyHelp:
 		t.did = DidHelp
-		t.extra = []wire.Screen{t.help(nil)}
+		s, need := t.help(nil)
+		if need != nil {
+			return Result{Need: need}
+		}
+		t.extra = []wire.Screen{s}
 	case k >= keyCards: // also for somebody with nothing to open
 		note := t.setting(k)
 		t.did = DidSetting
@@ -265,7 +271,11 @@ func (t *turn) act(p place) Result {
 		return t.back(p)
 	case k == keyHelp:
 		t.did = DidHelp
-		t.extra = []wire.Screen{t.help(p.current())}
+		s, need := t.help(p.current())
+		if need != nil {
+			return Result{Need: need}
+		}
+		t.extra = []wire.Screen{s}
 		return t.again("")
 	case (k == keyNext || k == keyPrev) && !t.typing(p):
 		return t.page(k, p)

@@ -101,7 +101,11 @@ func (t *turn) openTasks() (sh Shown, need *Question, failed string) {
 		if state == "" {
 			state = wire.StateQueued
 		}
-		sh.Items = append(sh.Items, wire.Item{Value: r.ID, Label: clean(r.Title, menu.MaxLabel), Detail: state})
+		title := r.Title
+		if r.Noop {
+			title = t.say("noop.name", title)
+		}
+		sh.Items = append(sh.Items, wire.Item{Value: r.ID, Label: clean(title, menu.MaxLabel), Detail: state})
 	}
 	return sh, nil, ""
 }
@@ -127,6 +131,9 @@ func (t *turn) openTask(id string) (sh Shown, need *Question, failed string) {
 	}
 	if task.Title == "" {
 		task.Title = r.Title
+	}
+	if r.Noop {
+		task.Title = t.say("noop.name", task.Title)
 	}
 	sh = Shown{Kind: wire.ScreenMenu, Room: Room{Name: roomTask, Arg: id}, Current: map[string]string{
 		fieldState: clean(task.State, 20), fieldTitle: clean(task.Title, maxTitle),
@@ -219,5 +226,5 @@ func (t *turn) inCancel() Result {
 		Title: clean(t.say("task.cancel_title", wire.ShortID(id), r.Title), maxTitle),
 	}
 	t.s.Screen = Shown{Kind: wire.ScreenAccepted, Room: sh.Room}
-	return t.accepted(intent, t.say("task.accepted_keys", t.backWord()))
+	return t.accepted(intent, "", t.say("task.accepted_keys", t.backWord()))
 }

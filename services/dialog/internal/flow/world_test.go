@@ -126,7 +126,7 @@ func (w *world) answer(q flow.Question) flow.Answer {
 		}
 		return a
 	case flow.AskOutput:
-		return flow.Answer{Output: w.output}
+		return flow.Answer{Output: pageOf(w.output, q.Page)}
 	case flow.AskView:
 		v := w.view(wire.SplitInputs(q.Args["inputs"].(string)))
 		return flow.Answer{View: &v}
@@ -134,6 +134,22 @@ func (w *world) answer(q flow.Question) flow.Answer {
 		return flow.Answer{Items: w.lists[fmt.Sprint(q.Directory, " ", q.In)], AsOf: w.asOf}
 	}
 	return flow.Answer{Items: w.lists[q.Action], Fields: w.fields, AsOf: w.asOf}
+}
+
+// pageOf is one page of a text, with twenty lines or one long one on each.
+func pageOf(text string, page int) (out flow.OutputPage) {
+	var pages [][]string
+	for _, line := range strings.Split(text, "\n") {
+		if last := len(pages) - 1; last < 0 || len(pages[last]) == 20 || len(strings.Join(pages[last], "\n"))+len(line) >= 900 {
+			pages = append(pages, nil)
+		}
+		pages[len(pages)-1] = append(pages[len(pages)-1], line)
+	}
+	if text == "" {
+		return out
+	}
+	page = min(page, len(pages)-1)
+	return flow.OutputPage{Lines: pages[page], Page: page, Pages: len(pages), Cut: strings.HasSuffix(text, "CUT")}
 }
 
 // step answers all questions of one step.

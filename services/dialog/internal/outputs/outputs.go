@@ -1,5 +1,5 @@
 // Package outputs keeps what actions put out, when it is too long for a message, in the object store OUTPUTS: one object for
-// each action, "out.<action id>", for 7 days.
+// each action, "out.<action id>", for 7 days. An executor that stores a whole output itself uses the same name.
 package outputs
 
 import (
@@ -7,22 +7,34 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"fmt"
-	"io"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"palmops/libs/fault"
+	"palmops/libs/wire"
 )
 
-// Most is how much of an output is read at once, in bytes. An event on RES cannot hold more, so that nothing longer is stored.
+// Most is how much is stored here at most, in bytes. An event on RES cannot hold more.
 const Most = 1 << 20
 
 // Store is safe for concurrent use.
-type Store struct{ objects jetstream.ObjectStore }
+type Store struct {
+	objects jetstream.ObjectStore
+	chunks  jetstream.Stream // below it
+}
 
-// New makes a Store on the object store OUTPUTS.
-func New(objects jetstream.ObjectStore) *Store { return &Store{objects: objects} }
+// New makes a Store on the object store OUTPUTS. Errors: Transient.
+func New(ctx context.Context, js jetstream.JetStream) (*Store, error) {
+	objects, err := js.ObjectStore(ctx, wire.BucketOutputs)
+	if err != nil {
+		return nil, fault.Wrap(fault.Transient, err, "object store "+wire.BucketOutputs)
+	}
+	chunks, err := js.Stream(ctx, "OBJ_"+wire.BucketOutputs)
+	if err != nil {
+		return nil, fault.Wrap(fault.Transient, err, "stream of the object store "+wire.BucketOutputs)
+	}
+	return &Store{objects: objects, chunks: chunks}, nil
+}
 
 // Name is the name of the object that holds an action's output.
 func Name(action string) string { return "out." + action }
@@ -42,26 +54,6 @@ func (s *Store) Put(ctx context.Context, action, text string) error {
 	}
 	_, err = s.objects.PutString(ctx, Name(action), text)
 	return fault.Wrap(fault.Transient, err, "store output of "+action)
-}
-
-// Get reads an output whole. Errors: NotFound, there is none, or none any more; Transient.
-func (s *Store) Get(ctx context.Context, action string) (string, error) {
-	obj, err := s.objects.Get(ctx, Name(action))
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		return "", fault.New(fault.NotFound, "no output of %s is kept", action)
-	}
-	if err != nil {
-		return "", fault.Wrap(fault.Transient, err, "output of "+action)
-	}
-	defer func() { _ = obj.Close() }() // what was read has been checked by then
-	data, err := io.ReadAll(io.LimitReader(obj, Most+1))
-	if err != nil {
-		return "", fault.Wrap(fault.Transient, err, "output of "+action)
-	}
-	if len(data) > Most {
-		return "", fmt.Errorf("output of %s: more than %d bytes", action, Most)
-	}
-	return string(data), nil
 }
 
 // Size is how long an output is, in bytes; 0 when none is kept. Errors: Transient.

@@ -43,7 +43,7 @@ func (w *world) Record(context.Context, string) (*wire.Record, error) { return n
 
 func (w *world) handle(t testing.TB, ev wire.Event, delivered uint64) error {
 	t.Helper()
-	ev.V, ev.ID, ev.Corp, ev.App, ev.User, ev.Action, ev.Rev = 1, "01abcdefgh", "c", "a", "u", "k8s.logs", 3
+	ev.V, ev.ID, ev.Corp, ev.App, ev.User, ev.Action, ev.Rev = 1, "01abcdefgh", "c", "a", "u", "k8s.logs", max(ev.Rev, 3)
 	data, err := json.Marshal(ev)
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +85,82 @@ func TestOutputs(t *testing.T) {
 		if text := strings.Join(body, "\n"); len(text) > 1200 || !utf8.ValidString(text) {
 			t.Errorf("%s: %d bytes", name, len(text))
 		}
+	}
+}
+
+// An output that the executor has stored is named, not stored again.
+func TestOutputsThatAreStoredAlready(t *testing.T) {
+	beginning := strings.Repeat("0123456789\n", 500)
+	for name, c := range map[string]struct {
+		whole wire.File
+		last  string
+		file  bool
+	}{
+		"small":      {wire.File{Object: "out.01abcdefgh", Size: 6000}, "输出共 5.9 KB：回复 我的任务 查看全部", false},
+		"large":      {wire.File{Object: "out.01abcdefgh", Size: 100 << 10}, "输出共 100 KB：回复 我的任务 查看全部，或打开随后的文件", true},
+		"very large": {wire.File{Object: "out.01abcdefgh", Size: 8 << 20}, "输出共 8.0 MB：回复 我的任务 翻看前 1 MB，全部内容在随后的文件里", true},
+		"elsewhere":  {wire.File{Object: "out.other", Size: 100 << 10}, "输出共 100 KB，这里只有开头；其余部分没有能够保存，需要时请到目标上查看", false},
+	} {
+		w := &world{}
+		if err := w.handle(t, wire.Event{State: wire.StateSucceeded, Output: beginning, Whole: &c.whole}, 1); err != nil {
+			t.Fatal(err)
+		}
+		body := w.out.Screens[0].Body
+		if got := body[len(body)-1]; got != c.last || len(w.did) != 1 || body[1] != "0123456789" || len(body) != 22 {
+			t.Errorf("%s: %v, %d lines, last %q", name, w.did, len(body), got)
+		}
+		if want := (wire.File{Object: "out.01abcdefgh", Name: "k8s.logs-01ABCD.txt", Size: c.whole.Size}); (w.out.File != nil) != c.file || c.file && *w.out.File != want {
+			t.Errorf("%s: %+v", name, w.out.File)
+		}
+	}
+}
+
+func TestImages(t *testing.T) {
+	w := &world{}
+	good := wire.File{Object: "img.01abcdefgh.png", Name: "x", Size: wire.MaxImage}
+	if err := w.handle(t, wire.Event{State: wire.StateSucceeded, Text: "CPU 5%", Image: &good}, 1); err != nil {
+		t.Fatal(err)
+	}
+	if want := (wire.File{Object: "img.01abcdefgh.png", Name: "k8s.logs-01ABCD.png", Size: wire.MaxImage}); w.out.Image == nil || *w.out.Image != want {
+		t.Errorf("%+v", w.out.Image)
+	}
+	for _, bad := range []wire.File{{Object: "img.01abcdefgh.png", Size: wire.MaxImage + 1}, {Object: "img.01abcdefgh.png"}, {Object: "img.other.png", Size: 9}} {
+		w := &world{}
+		if err := w.handle(t, wire.Event{State: wire.StateSucceeded, Text: "CPU 5%", Image: &bad}, 1); err != nil {
+			t.Fatal(err)
+		}
+		if body := strings.Join(w.out.Screens[0].Body, "\n"); w.out.Image != nil || !strings.Contains(body, "CPU 5%") || !strings.Contains(body, "图片没有发出") {
+			t.Errorf("%+v: %+v %s", bad, w.out.Image, body)
+		}
+	}
+}
+
+func TestDryRuns(t *testing.T) {
+	for state, want := range map[string]string{wire.StateSucceeded: "试运行已完成 #01ABCD", wire.StateFailed: "试运行失败 #01ABCD"} {
+		w := &world{}
+		if err := w.handle(t, wire.Event{State: state, Title: "shop/web 3 → 5", Noop: true}, 1); err != nil {
+			t.Fatal(err)
+		}
+		if s := w.out.Screens[0]; s.Title != want || strings.Join(s.Body, "|") != "shop/web 3 → 5|没有做任何更改。" {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// A verdict about a result that was unknown is a second result, and is told as well.
+func TestAResultThatBecomesKnown(t *testing.T) {
+	w := &world{}
+	for rev, ev := range []wire.Event{{State: wire.StateUnknown, Text: "结果未知"}, {State: wire.StateSucceeded, Text: "之前结果未知，现已核实：5/5"}, {State: wire.StateSucceeded, Text: "之前结果未知，现由 lisi 核实为已完成：5/5"}} {
+		ev.Rev = uint64(rev + 4)
+		if err := w.handle(t, ev, 1); err != nil {
+			t.Fatal(err)
+		}
+		if body := strings.Join(w.out.Screens[0].Body, "\n"); !strings.Contains(body, ev.Text) {
+			t.Error(body)
+		}
+	}
+	if got := strings.Join(w.did, " "); got != "push 01abcdefgh:unknown:4 push 01abcdefgh:succeeded:5 push 01abcdefgh:succeeded:6" {
+		t.Error(got)
 	}
 }
 
@@ -131,7 +207,7 @@ func TestFirstPages(t *testing.T) {
 
 func TestFileNamesHoldNoPath(t *testing.T) {
 	for action, want := range map[string]string{"../../etc": "-..-etc-01ABCD.txt", "k8s.logs": "k8s.logs-01ABCD.txt", "": "-01ABCD.txt", "a b/c": "a-b-c-01ABCD.txt"} {
-		if got := fileName(wire.Event{ID: "01abcdefgh", Action: action}); got != want {
+		if got := fileName(wire.Event{ID: "01abcdefgh", Action: action}, ".txt"); got != want {
 			t.Errorf("%q becomes %s", action, got)
 		}
 	}

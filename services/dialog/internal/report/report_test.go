@@ -109,11 +109,9 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	s.bucket = report.Bucket{KV: kv}
-	objects, err := s.bus.JS.ObjectStore(t.Context(), wire.BucketOutputs)
-	if err != nil {
+	if s.outputs, err = outputs.New(t.Context(), s.bus.JS); err != nil {
 		t.Fatal(err)
 	}
-	s.outputs = outputs.New(objects)
 	return s
 }
 

@@ -35,13 +35,17 @@ func Screen(ev wire.Event) (s wire.Screen, ok bool) {
 		return wire.Screen{}, false
 	}
 	t := lang.Of(ev.Lang)
-	s = wire.Screen{Kind: w.kind, Title: texts.Say(t, w.head) + " #" + wire.ShortID(ev.ID)}
+	s = wire.Screen{Kind: w.kind, Title: headline(t, w.head, ev.Noop) + " #" + wire.ShortID(ev.ID)}
 	name := ev.Title
 	if name == "" {
 		name = ev.Action
 	}
 	text := ev.Text
-	if text == "" && w.text != "" {
+	switch {
+	case text != "":
+	case ev.Noop:
+		text = texts.Say(t, "noop.text")
+	case w.text != "":
 		text = texts.Say(t, w.text)
 	}
 	if !strings.Contains(text, name) { // an executor's sentence that names the thing needs no heading
@@ -52,6 +56,14 @@ func Screen(ev wire.Event) (s wire.Screen, ok bool) {
 		s.Body = add(s.Body, texts.Say(t, "text.executor", ev.Executor))
 	}
 	return s, true
+}
+
+// headline is the beginning of a title, which says of a dry run that it is one.
+func headline(t lang.Tag, key string, noop bool) string {
+	if noop {
+		return texts.Say(t, "noop.head", texts.Say(t, key))
+	}
+	return texts.Say(t, key)
 }
 
 func add(body []string, text string) []string {

@@ -114,16 +114,17 @@ func (s *Sweeper) look(ctx context.Context, msg *jetstream.RawStreamMsg) error {
 		return err
 	}
 	t, short := lang.Of(c.Lang), " #"+wire.ShortID(c.ID)
+	head := func(key string) string { return headline(t, key, c.Noop) }
 	if now.After(time.Unix(c.Expires, 0).Add(wire.ClockSkew)) {
 		return s.tell(ctx, c, expiredID(c.ID), wire.Screen{
-			Kind: wire.ScreenResult, Title: texts.Say(t, "head.expired") + short, Body: add(add(nil, c.Title), texts.Say(t, "text.expired")),
+			Kind: wire.ScreenResult, Title: head("head.expired") + short, Body: add(add(nil, c.Title), texts.Say(t, "text.expired")),
 		})
 	}
 	if now.After(time.Unix(c.Expires, 0)) {
 		return nil // too late for waiting, too early for a verdict
 	}
 	return s.tell(ctx, c, waitingID(c.ID), wire.Screen{
-		Kind: wire.ScreenProgress, Title: texts.Say(t, "head.waiting") + short,
+		Kind: wire.ScreenProgress, Title: head("head.waiting") + short,
 		Body: add(add(nil, c.Title), texts.Say(t, "text.waiting", c.Zone, c.Pool, time.Unix(c.Expires, 0).In(s.zone()).Format("15:04:05"))),
 	})
 }

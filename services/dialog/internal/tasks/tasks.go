@@ -31,7 +31,7 @@ type Tokens interface {
 // Outputs keeps long outputs.
 type Outputs interface {
 	Size(ctx context.Context, action string) (int, error)
-	Get(ctx context.Context, action string) (string, error)
+	Page(ctx context.Context, action string, page int) (flow.OutputPage, error)
 }
 
 // Book is safe for concurrent use.
@@ -62,20 +62,20 @@ func (b *Book) Tasks(ctx context.Context, w session.Who, ids []string) ([]flow.T
 	return tasks, errors.Join(errs...)
 }
 
-// Output is the whole output of one of a person's own orders. Errors: NotFound, there is none, or no such order of this
-// person; Transient.
-func (b *Book) Output(ctx context.Context, w session.Who, id string) (string, error) {
+// Output is a page of the output of one of a person's own orders, counted from 0. Errors: NotFound, there is none, or no
+// such order of this person; Transient.
+func (b *Book) Output(ctx context.Context, w session.Who, id string, page int) (flow.OutputPage, error) {
 	if wire.Token(id) != id {
-		return "", fault.New(fault.NotFound, "no order %q", id)
+		return flow.OutputPage{}, fault.New(fault.NotFound, "no order %q", id)
 	}
 	rec, err := b.records.Record(ctx, id)
 	if err != nil {
-		return "", err
+		return flow.OutputPage{}, err
 	}
 	if rec == nil || !mine(w, rec.Corp, rec.App, rec.User) {
-		return "", fault.New(fault.NotFound, "no order %s of this person", id)
+		return flow.OutputPage{}, fault.New(fault.NotFound, "no order %s of this person", id)
 	}
-	return b.outputs.Get(ctx, id)
+	return b.outputs.Page(ctx, id, page)
 }
 
 func (b *Book) task(ctx context.Context, w session.Who, id string) (flow.Task, error) {

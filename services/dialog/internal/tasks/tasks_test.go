@@ -65,7 +65,7 @@ func newStage(t *testing.T) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects, err := s.bus.JS.ObjectStore(t.Context(), wire.BucketOutputs)
+	objects, err := outputs.New(t.Context(), s.bus.JS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func newStage(t *testing.T) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.records, s.outputs = report.Bucket{KV: kv}, outputs.New(objects)
+	s.records, s.outputs = report.Bucket{KV: kv}, objects
 	s.Book = tasks.New(s.records, act, s.signer, s.outputs, func() time.Time { return s.now })
 	return s
 }
@@ -138,10 +138,10 @@ func TestHowOrdersStand(t *testing.T) {
 		flow.Task{ID: "r1", Title: "t", State: wire.StateRunning, Step: "4/5", At: 7, Expires: 9},
 		flow.Task{ID: "nowhere", State: wire.StateExpired},
 	)
-	if text, err := s.Output(t.Context(), zhang, "r2"); text != "长输出" || err != nil {
-		t.Errorf("%q %v", text, err)
+	if page, err := s.Output(t.Context(), zhang, "r2", 7); page.Pages != 1 || page.Lines[0] != "长输出" || err != nil {
+		t.Errorf("%+v %v", page, err)
 	}
-	if _, err := s.Output(t.Context(), zhang, "r1"); !fault.Is(err, fault.NotFound) {
+	if _, err := s.Output(t.Context(), zhang, "r1", 0); !fault.Is(err, fault.NotFound) {
 		t.Errorf("%v", err)
 	}
 	s.now = s.now.Add(149 * time.Second)
@@ -161,8 +161,8 @@ func TestTheOrdersOfSomebodyElse(t *testing.T) {
 	}
 	for _, w := range []session.Who{lisi, {Corp: "other", App: "a", User: "zhangsan"}, {Corp: "c", App: "other", User: "zhangsan"}, {Corp: "c", App: "a"}} {
 		s.wants(w, flow.Task{ID: "w1", State: wire.StateExpired}, flow.Task{ID: "r1", State: wire.StateExpired})
-		if text, err := s.Output(t.Context(), w, "r1"); !fault.Is(err, fault.NotFound) || text != "" {
-			t.Errorf("%+v: %q %v", w, text, err)
+		if page, err := s.Output(t.Context(), w, "r1", 0); !fault.Is(err, fault.NotFound) || page.Lines != nil {
+			t.Errorf("%+v: %+v %v", w, page, err)
 		}
 	}
 }
@@ -173,7 +173,7 @@ func TestOrdersThatCannotBeRead(t *testing.T) {
 	s.put("g", "no action")
 	s.order("w1", "zhangsan")
 	s.wants(zhang, flow.Task{ID: "f", State: wire.StateExpired}, flow.Task{ID: "g", State: wire.StateExpired}, flow.Task{ID: "*", State: wire.StateExpired})
-	if _, err := s.Output(t.Context(), zhang, "*"); !fault.Is(err, fault.NotFound) {
+	if _, err := s.Output(t.Context(), zhang, "*", 0); !fault.Is(err, fault.NotFound) {
 		t.Errorf("%v", err)
 	}
 	s.srv.Stop()

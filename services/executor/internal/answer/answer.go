@@ -16,6 +16,7 @@ import (
 	"palmops/services/executor/catalog"
 	"palmops/services/executor/internal/guard"
 	"palmops/services/executor/internal/kind"
+	"palmops/services/executor/internal/mask"
 )
 
 // Deadline is how long an answer may take. Who asks gives up at about the same time.
@@ -27,12 +28,18 @@ const workers = 32
 // Auditor takes audit lines without making the caller wait.
 type Auditor interface{ Write(wire.AuditLine) }
 
+// Locks tells who keeps whom out of which environment of the catalog; of all of them with "".
+type Locks interface {
+	EnvLocks(ctx context.Context, env string, t lang.Tag) ([]wire.Item, error)
+}
+
 // Options are what a server needs.
 type Options struct {
 	Bus     *bus.Bus
 	Catalog *catalog.Catalog
 	Guard   *guard.Guard
 	Kinds   map[string]kind.Kind
+	Locks   Locks
 	Audit   Auditor
 	Metrics prometheus.Registerer
 	Log     *zap.Logger
@@ -43,11 +50,12 @@ type Options struct {
 type Server struct {
 	o     Options
 	asked *prometheus.CounterVec
+	mask  *mask.Live
 }
 
 // New makes a server; it hears nothing before Run.
 func New(o Options) *Server {
-	s := &Server{o: o, asked: prometheus.NewCounterVec(prometheus.CounterOpts{
+	s := &Server{o: o, mask: mask.Over(o.Kinds, o.Catalog.Mask), asked: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "palmops_executor_questions_total", Help: "Questions by action and result: ok, the kind of fault, or why the guard refused.",
 	}, []string{"action", "result"})}
 	o.Metrics.MustRegister(s.asked)
@@ -67,8 +75,12 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// Answer judges one question and answers it. Every failure is an answer too.
+// Answer judges one question and answers it, without secrets. Every failure is an answer too.
 func (s *Server) Answer(ctx context.Context, data []byte) wire.Answer {
+	return s.covered(s.judged(ctx, data))
+}
+
+func (s *Server) judged(ctx context.Context, data []byte) wire.Answer {
 	ctx, cancel := context.WithTimeout(ctx, Deadline)
 	defer cancel()
 	q, err := s.o.Guard.Question(data, s.o.Now())
@@ -81,14 +93,7 @@ func (s *Server) Answer(ctx context.Context, data []byte) wire.Answer {
 		return faulty(err, lang.Chinese)
 	}
 	t := language(q)
-	k, ok := s.o.Kinds[q.Action.Kind]
-	if !ok {
-		err = fault.New(fault.Internal, "no kind %s", q.Action.Kind)
-	}
-	var out wire.Answer
-	if err == nil {
-		out, err = k.Answer(ctx, kind.Query{Action: q.Action, Args: q.Args, Lang: t})
-	}
+	out, err := s.ask(ctx, q, t)
 	if err != nil {
 		s.o.Log.Warn("question not answered", zap.String("action", q.Claims.Action), zap.String("kind", string(fault.KindOf(err))), zap.Error(err))
 		s.note(q.Claims, string(fault.KindOf(err)), "failed")
@@ -97,6 +102,20 @@ func (s *Server) Answer(ctx context.Context, data []byte) wire.Answer {
 	s.note(q.Claims, "ok", "ok")
 	out.V, out.AsOf = wire.Version, s.o.Now().UnixMilli()
 	return out
+}
+
+// ask lets the kind answer, or answers what is built in.
+func (s *Server) ask(ctx context.Context, q guard.Order, t lang.Tag) (wire.Answer, error) {
+	if q.Action.Name == wire.ActionLocks {
+		env, _ := q.Args["env"].(string) // the catalog has seen to the type
+		items, err := s.o.Locks.EnvLocks(ctx, env, t)
+		return wire.Answer{Items: items}, err
+	}
+	k, ok := s.o.Kinds[q.Action.Kind]
+	if !ok {
+		return wire.Answer{}, fault.New(fault.Internal, "no kind %s", q.Action.Kind)
+	}
+	return k.Answer(ctx, kind.Query{Action: q.Action, Args: q.Args, Lang: t})
 }
 
 func (s *Server) note(c wire.Claims, result, verdict string) {
@@ -115,7 +134,7 @@ func (s *Server) note(c wire.Claims, result, verdict string) {
 // language is the person's. A remote node may also be told by its argument.
 func language(q guard.Order) lang.Tag {
 	if tag, ok := q.Args[catalog.NodeLang].(string); ok && q.Claims.Lang == "" {
-		if verbs, known := catalog.Verbs(q.Action.Kind); known && verbs[q.Action.Verb].Node {
+		if q.Action.Node {
 			return lang.Of(tag)
 		}
 	}

@@ -27,14 +27,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// practice is a kind that the catalog of these tests may use.
+var practice = catalog.Spec{Name: "practice", Verbs: map[string]catalog.Verb{
+	"names":  {Class: catalog.Question},
+	"browse": {Class: catalog.Question, Node: true},
+}}
+
 const catalogText = `
 version: 1
 zone: local
 pool: k8s
-targets: {clusters: {practice: {server: "http://127.0.0.1:1", namespaces: [shop]}}}
 actions:
-  k8s.namespaces: {kind: kubernetes, verb: namespaces}
-  k8s.browse: {kind: kubernetes, verb: browse}
+  k8s.namespaces: {kind: practice, verb: names}
+  k8s.browse: {kind: practice, verb: browse}
 `
 
 // lister answers what it is told; it can do nothing else.
@@ -43,6 +48,8 @@ type lister struct {
 	answer func(ctx context.Context) (wire.Answer, error)
 	asked  *kind.Query
 }
+
+func (l lister) Secrets() []string { return []string{"hunter2-hunter2"} }
 
 func (l lister) Answer(ctx context.Context, q kind.Query) (wire.Answer, error) {
 	if l.asked != nil {
@@ -64,7 +71,7 @@ func (l *lines) Write(line wire.AuditLine) {
 
 func newServer(t *testing.T, b *bus.Bus, answer func(ctx context.Context) (wire.Answer, error)) (*Server, *token.Layered, *lines) {
 	t.Helper()
-	cat, err := catalog.Decode("c.yaml", []byte(catalogText))
+	cat, err := catalog.Decode("c.yaml", []byte(catalogText), catalog.Kinds{practice})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +89,7 @@ func newServer(t *testing.T, b *bus.Bus, answer func(ctx context.Context) (wire.
 	}
 	audit := &lines{}
 	return New(Options{
-		Bus: b, Catalog: cat, Guard: g, Kinds: map[string]kind.Kind{catalog.KindKubernetes: lister{answer: answer}}, Audit: audit,
+		Bus: b, Catalog: cat, Guard: g, Kinds: map[string]kind.Kind{practice.Name: lister{answer: answer}}, Audit: audit,
 		Metrics: prometheus.NewRegistry(), Log: zap.NewNop(), Now: time.Now,
 	}), sign, audit
 }
@@ -163,7 +170,7 @@ func TestLanguages(t *testing.T) {
 	} {
 		s, sign, _ := newServer(t, nil, func(context.Context) (wire.Answer, error) { return wire.Answer{}, errors.New("a defect") })
 		var got kind.Query
-		s.o.Kinds[catalog.KindKubernetes] = lister{answer: func(context.Context) (wire.Answer, error) { return wire.Answer{}, errors.New("a defect") }, asked: &got}
+		s.o.Kinds[practice.Name] = lister{answer: func(context.Context) (wire.Answer, error) { return wire.Answer{}, errors.New("a defect") }, asked: &got}
 		args := map[string]any{}
 		if c.arg != "" {
 			args[catalog.NodeLang] = c.arg
@@ -218,5 +225,45 @@ func TestQuestionsOverTheBus(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// keeper is who keeps whom out.
+type keeper func(env string) ([]wire.Item, error)
+
+func (k keeper) EnvLocks(_ context.Context, env string, _ lang.Tag) ([]wire.Item, error) {
+	return k(env)
+}
+
+// TestWhoIsInProd: the built-in question about locks needs no kind and no entry in the catalog.
+func TestWhoIsInProd(t *testing.T) {
+	t.Parallel()
+	s, sign, audit := newServer(t, nil, nil)
+	s.o.Locks = keeper(func(env string) ([]wire.Item, error) {
+		if env != "prod" {
+			return nil, fault.WithText(fault.New(fault.NotFound, "no environment"), "没有环境 "+env)
+		}
+		return []wire.Item{{Value: "prod", Label: "生产", Detail: "lisi"}}, nil
+	})
+	for env, ok := range map[string]bool{"prod": true, "moon": false} {
+		raw, err := wire.CanonicalArgs(map[string]any{"env": env})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := question(t, sign, func(c *wire.Claims) { c.Action, c.ArgsHash = wire.ActionLocks, wire.ArgsHash(raw) })
+		q.Args = raw
+		data, err := json.Marshal(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch a := s.Answer(t.Context(), data); {
+		case ok && (a.Fault != nil || len(a.Items) != 1 || a.Items[0].Detail != "lisi"):
+			t.Errorf("%s: %+v", env, a)
+		case !ok && (a.Fault == nil || a.Fault.Text != "没有环境 moon"):
+			t.Errorf("%s: %+v", env, a.Fault)
+		}
+	}
+	if len(audit.all) != 2 {
+		t.Errorf("audit %+v", audit.all)
 	}
 }

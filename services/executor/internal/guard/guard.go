@@ -58,7 +58,9 @@ const (
 	Digest    Reason = "args_digest" // the arguments are not the ones that were signed
 	Unknown   Reason = "action"      // not in the catalog
 	Read      Reason = "read"        // a question on the way of orders, or the reverse
+	Report    Reason = "report"      // an order that nobody confirmed, for an action that changes something
 	Args      Reason = "args"        // outside the catalog's bounds
+	Hours     Reason = "hours"       // a change at a time at which the catalog allows none
 )
 
 // Order is an order or question that holds.
@@ -145,6 +147,7 @@ func (g *Guard) judge(data []byte, now time.Time, question bool) (Order, error) 
 		func() *Refusal { return g.place(msg, claims, question) },
 		func() *Refusal { return times(claims, issued, now, question) },
 		func() *Refusal { return g.content(&o, question) },
+		func() *Refusal { return open(o, now) },
 	} {
 		if no = check(); no != nil {
 			no.Proven, no.Claims = true, claims
@@ -215,8 +218,14 @@ func (g *Guard) content(o *Order, question bool) *Refusal {
 	if o.Action, known = g.cat.Action(c.Action); !known {
 		return refuse(Unknown, c, fault.Denied, "refuse.unknown", "the catalog has no such action")
 	}
-	if c.Read != question || o.Action.Read != question {
-		return refuse(Read, c, fault.Denied, "refuse.read", "read-only: claims %t, catalog %t, question %t", c.Read, o.Action.Read, question)
+	if read := o.Action.Class == catalog.Question; c.Read != question || read != question {
+		return refuse(Read, c, fault.Denied, "refuse.read", "read-only: claims %t, catalog %t, question %t", c.Read, read, question)
+	}
+	if c.Report && o.Action.Class != catalog.Report {
+		return refuse(Report, c, fault.Denied, "refuse.report", "ordered as a report, but its class is %s", o.Action.Class)
+	}
+	if question && c.Noop {
+		return refuse(Read, c, fault.Denied, "refuse.read", "a question has no dry run")
 	}
 	var err error
 	if o.Args, err = wire.ParseArgs(o.Raw); err != nil {
@@ -226,6 +235,17 @@ func (g *Guard) content(o *Order, question bool) *Refusal {
 		return &Refusal{Reason: Args, err: err}
 	}
 	return nil
+}
+
+// open keeps changes to the catalog's hours. A dry run may be asked for at any time.
+func open(o Order, now time.Time) *Refusal {
+	if o.Action.Class != catalog.Change || o.Claims.Noop || o.Action.OpenAt(now) {
+		return nil
+	}
+	t := lang.Of(o.Claims.Lang)
+	return &Refusal{Reason: Hours, err: fault.WithText(
+		fault.New(fault.Denied, "%s is not open at %s", o.Action.Name, now.UTC()), texts.Say(t, "refuse.hours", openHours(o.Action, t)),
+	)}
 }
 
 // refuse makes a refusal; key is the sentence that says why, in the language of the claims.

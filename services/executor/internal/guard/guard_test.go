@@ -24,7 +24,7 @@ func TestAGoodOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Claims.User != "zhangsan" || o.Action.Verb != catalog.VerbScale || o.Args["replicas"] != int64(5) || o.Args["namespace"] != "shop" {
+	if o.Claims.User != "zhangsan" || o.Action.Verb != "scale" || o.Args["replicas"] != int64(5) || o.Args["namespace"] != "shop" {
 		t.Errorf("%+v", o)
 	}
 	// The same order to its last second, and from a signer whose clock is ahead.

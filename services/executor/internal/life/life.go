@@ -3,10 +3,15 @@
 //
 //	           Delivered                       Prepared                     Ended
 //	(nothing) ──────────► claimed ──────────────────────► running ───────────────────────► succeeded | failed | timeout
-//	    │                  │  ▲                             │                               | canceled | unknown
+//	    │                  │  ▲                             │                               | canceled | unknown ── Late, Settled ──►
 //	    │ refused          │  └ Delivered, owner dead       │ Delivered, owner dead
 //	    ▼                  │ Refused                        ▼
 //	rejected | expired     └────────► failed              running (new owner) ── Probed ──► succeeded | failed | unknown
+//
+// A dry run (Record.Noop) goes from claimed to succeeded by Planned; it can never become running.
+//
+// Unknown is not the end of what can be known: the owner that began the work may wake up and tell (Late), or a named person
+// looks and says how it ended (Settled).
 //
 // A person may take an action back. Before it began, Canceled ends it, whoever writes that, also before the order itself has
 // come (see Void). Once it is running only its owner can end it: the work is told to stop, and Ended says canceled.
@@ -78,6 +83,12 @@ type Prepared struct {
 	Now    int64
 }
 
+// Planned says what a dry run would have changed. It ends the action, with nothing done.
+type Planned struct {
+	Text string
+	Now  int64
+}
+
 // Declined says that the kind, or the shell, found before the first effect that the action cannot or must not be done.
 type Declined struct {
 	State string // failed, canceled or expired
@@ -101,10 +112,12 @@ type Beat struct{ Step string }
 // Ended says that the kind is done. State is succeeded, failed, timeout, canceled or unknown; Step is the last line of
 // progress.
 type Ended struct {
-	State string
-	Text  string
-	Step  string
-	Now   int64
+	State  string
+	Text   string
+	Step   string
+	Output *wire.File // what it printed, once that is stored; nil for nothing
+	Image  *wire.File
+	Now    int64
 }
 
 // Probed says that the kind looked at what a dead owner left. State is succeeded, failed (surely not applied) or unknown.
@@ -114,16 +127,40 @@ type Probed struct {
 	Now   int64
 }
 
+// Late is what the owner that began the work found out after it had lost the action. It counts only where everybody else had
+// to say unknown, and only when it is certain: succeeded, failed, timeout or canceled.
+type Late struct {
+	State   string
+	Text    string
+	Attempt int // in which the work was done
+	Now     int64
+}
+
+// Settled is a person's verdict about an action that is unknown: succeeded or failed. Who may say so is decided before.
+type Settled struct {
+	State string
+	Text  string
+	Now   int64
+}
+
+// Fenced moves an unknown record on without changing what it says: a verdict that a dead executor may still have under way
+// misses it.
+type Fenced struct{}
+
 // Stopping says that the executor ends and gives back what it has not begun.
 type Stopping struct{}
 
 func (Delivered) event() {}
 func (Prepared) event()  {}
+func (Planned) event()   {}
 func (Declined) event()  {}
 func (Canceled) event()  {}
 func (Beat) event()      {}
 func (Ended) event()     {}
 func (Probed) event()    {}
+func (Late) event()      {}
+func (Settled) event()   {}
+func (Fenced) event()    {}
 func (Stopping) event()  {}
 
 // On makes one step. The record is nil when there is none; it is never changed. An event that does not fit the record's
@@ -133,9 +170,17 @@ func On(rec *wire.Record, ev Event) Step {
 	case Delivered:
 		return delivered(rec, e)
 	case Prepared:
+		if rec != nil && rec.Noop {
+			return Step{Next: Carry} // whatever asks for it: a dry run is never begun
+		}
 		return move(rec, wire.StateClaimed, Apply, func(r *wire.Record) {
 			r.State, r.Before, r.Started = wire.StateRunning, e.Before, e.Now
 		})
+	case Planned:
+		if rec == nil || !rec.Noop {
+			return Step{Next: Carry}
+		}
+		return move(rec, wire.StateClaimed, Tell, end(wire.StateSucceeded, e.Text, e.Now))
 	case Declined:
 		if e.State != wire.StateFailed && e.State != wire.StateCanceled && e.State != wire.StateExpired {
 			return Step{Next: Carry}
@@ -159,6 +204,7 @@ func On(rec *wire.Record, ev Event) Step {
 				if e.Step != "" {
 					r.Step = e.Step
 				}
+				r.Output, r.Image = e.Output, e.Image
 				end(e.State, e.Text, e.Now)(r)
 			})
 		}
@@ -167,6 +213,19 @@ func On(rec *wire.Record, ev Event) Step {
 		case wire.StateSucceeded, wire.StateFailed, wire.StateUnknown:
 			return move(rec, wire.StateRunning, Tell, end(e.State, e.Text, e.Now))
 		}
+	case Late:
+		switch e.State {
+		case wire.StateSucceeded, wire.StateFailed, wire.StateTimeout, wire.StateCanceled:
+			if rec != nil && e.Attempt < rec.Attempt {
+				return move(rec, wire.StateUnknown, Tell, end(e.State, e.Text, e.Now))
+			}
+		}
+	case Settled:
+		if e.State == wire.StateSucceeded || e.State == wire.StateFailed {
+			return move(rec, wire.StateUnknown, Tell, end(e.State, e.Text, e.Now))
+		}
+	case Fenced:
+		return move(rec, wire.StateUnknown, Carry, func(*wire.Record) {})
 	case Stopping:
 		return move(rec, wire.StateClaimed, Release, func(r *wire.Record) { r.Owner = "" })
 	}
@@ -188,7 +247,7 @@ func delivered(rec *wire.Record, e Delivered) Step {
 	case Void(rec):
 		return create(rec, e)
 	}
-	if rec.ID != e.Born.ID || rec.ArgsHash != e.Born.ArgsHash || rec.Action != e.Born.Action {
+	if rec.ID != e.Born.ID || rec.ArgsHash != e.Born.ArgsHash || rec.Action != e.Born.Action || rec.Noop != e.Born.Noop {
 		return Step{Next: Discard} // the id is used up by another order
 	}
 	alive := e.Alive && rec.Owner != ""

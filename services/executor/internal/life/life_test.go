@@ -138,6 +138,7 @@ func TestAnyEvent(t *testing.T) {
 		if rapid.Bool().Draw(t, "exists") {
 			rec = &wire.Record{
 				ID: "a", Action: rapid.SampledFrom([]string{"k", "k", "k", ""}).Draw(t, "action"), ArgsHash: "h", State: state.Draw(t, "state"), Owner: rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "owner"),
+				Noop:    rapid.Bool().Draw(t, "noop"),
 				Attempt: rapid.IntRange(0, 9).Draw(t, "attempt"), Beat: rapid.Int64Range(0, 99).Draw(t, "beat"),
 			}
 		}
@@ -150,6 +151,10 @@ func TestAnyEvent(t *testing.T) {
 			Declined{State: to},
 			Canceled{By: wire.Record{ID: "a"}, Self: "z"},
 			Beat{Step: "s"},
+			Planned{Text: "p"},
+			Late{State: to, Attempt: rapid.IntRange(0, 9).Draw(t, "late")},
+			Settled{State: to},
+			Fenced{},
 			Ended{State: to},
 			Probed{State: to},
 			Stopping{},
@@ -174,6 +179,20 @@ func TestAnyEvent(t *testing.T) {
 		if Void(rec) && wire.Final(rec.State) && !s.Create && s.Write.Beat > rec.Beat {
 			return // its order has come
 		}
+		if rec.Noop && s.Write.State == wire.StateRunning && rec.State != wire.StateRunning {
+			t.Fatal("a dry run is begun")
+		}
+		if rec.State == wire.StateUnknown && !s.Create {
+			switch ev.(type) {
+			case Late, Settled:
+				if s.Write.State != to || to == wire.StateUnknown || s.Next != Tell {
+					t.Fatalf("unknown became %+v", s)
+				}
+				return
+			case Fenced:
+				return
+			}
+		}
 		if s.Create || wire.Final(rec.State) {
 			t.Fatalf("%s: writes %+v", rec.State, s)
 		}
@@ -187,6 +206,51 @@ func TestAnyEvent(t *testing.T) {
 			t.Fatal("beat or attempt went back")
 		}
 	})
+}
+
+// TestVerdicts: unknown becomes certain by the one who began the work, or by a person; nothing else is overruled.
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{wire.StateClaimed, wire.StateRunning, wire.StateSucceeded, wire.StateFailed, wire.StateTimeout, wire.StateUnknown} {
+		rec := &wire.Record{ID: "a", Action: "k", State: state, Owner: "heir", Attempt: 2, Beat: 7}
+		for name, c := range map[string]struct {
+			ev   Event
+			good bool
+		}{
+			"late":                {Late{State: wire.StateTimeout, Attempt: 1, Text: "t"}, true},
+			"late, unsure":        {Late{State: wire.StateUnknown, Attempt: 1, Text: "t"}, false},
+			"not late":            {Late{State: wire.StateSucceeded, Attempt: 2, Text: "t"}, false},
+			"settled":             {Settled{State: wire.StateFailed, Text: "t"}, true},
+			"settled as canceled": {Settled{State: wire.StateCanceled, Text: "t"}, false},
+		} {
+			s := On(rec, c.ev)
+			if good := c.good && state == wire.StateUnknown; (s.Write != nil) != good || good && (s.Next != Tell || s.Write.Summary != "t" || s.Write.Beat != 8) {
+				t.Errorf("%s of %s: %+v", name, state, s)
+			}
+		}
+	}
+	if s := On(&wire.Record{State: wire.StateUnknown, Beat: 1, Summary: "u"}, Fenced{}); s.Write == nil || s.Write.State != wire.StateUnknown || s.Write.Beat != 2 || s.Write.Summary != "u" {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestDryRunsNeverBegin also not by a shell that asks for it.
+func TestDryRunsNeverBegin(t *testing.T) {
+	t.Parallel()
+	rec := &wire.Record{ID: "a", Action: "k", State: wire.StateClaimed, Owner: "x", Noop: true}
+	if s := On(rec, Prepared{}); s.Write != nil || s.Next != Carry {
+		t.Errorf("%+v", s)
+	}
+	if s := On(rec, Planned{Text: "p", Now: 3}); s.Write == nil || s.Write.State != wire.StateSucceeded || s.Write.Started != 0 || s.Write.Summary != "p" || s.Next != Tell {
+		t.Errorf("%+v", s)
+	}
+	rec.Noop = false
+	if s := On(rec, Planned{Text: "p"}); s.Write != nil {
+		t.Errorf("%+v", s)
+	}
+	if s := On(rec, Delivered{Born: wire.Record{ID: "a", Action: "k", Noop: true}}); s.Next != Discard {
+		t.Errorf("%+v", s)
+	}
 }
 
 func TestObserver(t *testing.T) {

@@ -47,6 +47,7 @@ func (w *simWorld) put(t *simTask, next *wire.Record, rev uint64) (newRev uint64
 var simLegal = map[string][]string{
 	"":                {wire.StateClaimed, wire.StateExpired, wire.StateRejected, wire.StateCanceled},
 	wire.StateClaimed: {wire.StateClaimed, wire.StateRunning, wire.StateFailed, wire.StateExpired, wire.StateRejected, wire.StateCanceled},
+	wire.StateUnknown: {wire.StateUnknown, wire.StateSucceeded, wire.StateFailed, wire.StateCanceled},
 	wire.StateRunning: {wire.StateRunning, wire.StateSucceeded, wire.StateFailed, wire.StateUnknown, wire.StateCanceled},
 }
 
@@ -55,7 +56,11 @@ func (w *simWorld) legal(t *simTask, from, to wire.Record, exists bool) {
 	if exists && !Void(&from) {
 		state = from.State
 	}
-	for _, ok := range simLegal[state] {
+	legal := simLegal[state]
+	if to.Noop && state == wire.StateClaimed { // ends with its plan
+		legal = []string{wire.StateClaimed, wire.StateSucceeded, wire.StateFailed, wire.StateExpired, wire.StateRejected, wire.StateCanceled}
+	}
+	for _, ok := range legal {
 		if to.State == ok {
 			if exists && (to.Beat <= from.Beat || to.Attempt < from.Attempt || to.ArgsHash != from.ArgsHash && !Void(&from)) {
 				w.fail("%s: the record went backwards: %+v then %+v", to.ID, from, to)
@@ -72,7 +77,7 @@ func (w *simWorld) legal(t *simTask, from, to wire.Record, exists bool) {
 // step performs one operation of a task; done means that its message is settled one way or the other.
 func (w *simWorld) step(t *simTask) (done bool) {
 	if t.lost {
-		return true // the context has ended: no further step
+		return w.late(t) // the context has ended: no further step
 	}
 	switch t.phase {
 	case "deliver":
@@ -85,6 +90,9 @@ func (w *simWorld) step(t *simTask) (done bool) {
 			return w.write(t, Stopping{}, true)
 		case w.chance(5):
 			return w.write(t, Declined{State: wire.StateFailed}, true)
+		}
+		if t.rec.Noop && w.broken != "dry runs begin" {
+			return w.write(t, Planned{Text: simNothing}, true)
 		}
 		before, _ := json.Marshal(w.res[t.rec.ID].version)
 		return w.write(t, Prepared{Before: before}, false)
@@ -174,6 +182,12 @@ func (w *simWorld) deliver(t *simTask) bool {
 // write feeds an event to the life of the task's action. Insisting ones are repeated until they are stored or lost.
 func (w *simWorld) write(t *simTask, ev Event, insist bool) bool {
 	s := On(t.rec, ev)
+	if p, ok := ev.(Prepared); ok && w.broken == "dry runs begin" {
+		wet := *t.rec
+		wet.Noop = false
+		s = On(&wet, p)
+		s.Write.Noop = t.rec.Noop
+	}
 	if s.Write == nil {
 		t.next = s.Next
 		return w.follow(t)

@@ -17,6 +17,8 @@ import (
 //	P2  no action takes effect twice, and none after somebody else took it over from running
 //	P3  succeeded means that it took effect, failed, expired and rejected that it did not, canceled what it says
 //	P4  only a cancellation by the action's own person cancels it
+//	P5  a dry run is never begun
+//	P6  what was unknown is made certain once at most, and truly; what was certain stays
 
 const (
 	simExecutors = 3
@@ -60,12 +62,15 @@ type simWorld struct {
 	born   map[string]wire.Record
 	first  map[string]string // who wrote running
 	told   map[string]string
+	ids    []string
 	asked  map[string]bool // whose own person wants it cancelled
 	cancel []*simCancel
-	starts int
-	rough  int    // how many times as likely faults are
-	broken string // the rule that is broken on purpose
-	err    error
+	// resolved counts the verdicts about what was unknown.
+	resolved map[string]int
+	starts   int
+	rough    int    // how many times as likely faults are
+	broken   string // the rule that is broken on purpose
+	err      error
 }
 
 func (w *simWorld) chance(percent int) bool { return w.chaos && w.rnd.IntN(100) < percent*w.rough }
@@ -82,7 +87,7 @@ func newSimWorld(seed uint64) *simWorld {
 	w := &simWorld{
 		rnd: rand.New(rand.NewPCG(seed, 1)), chaos: true, store: map[string]simStored{}, res: map[string]*simResource{},
 		rough: 1 + int(seed%4), born: map[string]wire.Record{}, first: map[string]string{}, told: map[string]string{},
-		asked: map[string]bool{},
+		asked: map[string]bool{}, resolved: map[string]int{},
 	}
 	for range simExecutors {
 		w.execs = append(w.execs, w.fresh())
@@ -90,7 +95,13 @@ func newSimWorld(seed uint64) *simWorld {
 	for i := range simActions {
 		id := "action-" + strconv.Itoa(i)
 		w.res[id] = &simResource{}
+		w.ids = append(w.ids, id)
 		w.born[id] = wire.Record{ID: id, User: "zhang", Action: "k8s.scale", ArgsHash: "hash-" + id, Expires: int64(w.rnd.IntN(400))}
+		if w.rnd.IntN(6) == 0 {
+			b := w.born[id]
+			b.Noop = true
+			w.born[id] = b
+		}
 		w.queue = append(w.queue, &simMessage{id: id, due: w.rnd.IntN(20)})
 		w.plan(id)
 	}
@@ -145,6 +156,9 @@ func (w *simWorld) advance() {
 		case e.stopping && len(e.tasks) == 0:
 			w.execs[i] = w.fresh()
 		}
+	}
+	if w.rnd.IntN(8) == 0 {
+		w.settle()
 	}
 	if w.chance(2) && len(w.queue) < 4*simActions {
 		m := w.queue[w.rnd.IntN(len(w.queue))]
@@ -225,7 +239,11 @@ func (w *simWorld) run() error {
 		switch {
 		case !ok || !wire.Final(cur.rec.State):
 			w.fail("P1: %s did not end: %q", id, cur.rec.State)
-		case w.told[id] != cur.rec.State:
+		case w.resolved[id] > 1:
+			w.fail("P6: %s was made certain %d times", id, w.resolved[id])
+		case w.born[id].Noop:
+			w.dryRun(id, cur.rec, n)
+		case w.told[id] != cur.rec.State && (w.resolved[id] == 0 || w.told[id] != wire.StateUnknown): // a verdict may be lost, its record is not
 			w.fail("P1: %s is %s, told was %q", id, cur.rec.State, w.told[id])
 		case n > 1:
 			w.fail("P2: %s took effect %d times", id, n)

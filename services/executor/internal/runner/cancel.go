@@ -22,9 +22,7 @@ import (
 // It trusts the record of the target, not its id: the person in that record must be the one who cancels. Where there is no
 // record yet it leaves a void one, which speaks for that person only (life.Void).
 type canceling struct {
-	r  *Runner
-	by *wire.Record // the cancellation's own record, which was proven when it was made
-
+	builtIn
 	wrote bool // a record may have been written although the answer is missing
 }
 
@@ -34,23 +32,9 @@ var _ kind.Kind = (*canceling)(nil)
 // moment before the work begins.
 const tellAgain = 200 * time.Millisecond
 
-func (c *canceling) say(key string, args ...any) string { return texts.Say(langOf(c.by), key, args...) }
-
-func (c *canceling) state(rec *wire.Record) string {
-	if rec == nil {
-		return c.say("state.none")
-	}
-	return stateWord(langOf(c.by), rec.State)
+func (c *canceling) Plan(_ context.Context, w kind.Work, _ json.RawMessage) (string, error) {
+	return c.say("cancel.plan", wire.ShortID(targetOf(w.Args))), nil
 }
-
-func (c *canceling) Answer(context.Context, kind.Query) (wire.Answer, error) {
-	return wire.Answer{}, fault.New(fault.Internal, "a cancellation is no question")
-}
-
-// Target is none: a cancellation must not wait for the very action that it is to stop.
-func (c *canceling) Target(kind.Query) string { return "" }
-
-func (c *canceling) Close() {}
 
 // Prepare refuses what is not this person's to cancel.
 func (c *canceling) Prepare(ctx context.Context, w kind.Work) (json.RawMessage, error) {

@@ -124,7 +124,7 @@ func TestCancelWaitsForNoWorker(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var err error
-	w.cat, err = catalog.Decode("c.yaml", []byte(strings.Replace(catalogText, "pool: k8s", "pool: k8s\nconcurrency: 1", 1)))
+	w.cat, err = catalog.Decode("c.yaml", []byte(strings.Replace(catalogText, "pool: k8s", "pool: k8s\nconcurrency: 1", 1)), catalog.Kinds{practice})
 	w.check(err)
 	k, begun := patient(w.dir)
 	w.executor("one", DefaultTiming(), k, func(o *Options) { o.Workers = 1 })

@@ -14,6 +14,7 @@ import (
 	"palmops/libs/token"
 	"palmops/libs/wire"
 	"palmops/services/executor/catalog"
+	"palmops/services/executor/internal/kind"
 )
 
 // childEnv holds the childSpec of a process that is to be an executor.
@@ -24,9 +25,10 @@ type childSpec struct {
 	URL    string       `json:"url"`
 	Dir    string       `json:"dir"`
 	Self   string       `json:"self"`
-	Gate   string       `json:"gate"` // before, after, prepare: marks "reached" and waits there
+	Gate   string       `json:"gate"` // a moment: marks "reached" and waits there; see TestCrashPoints
 	Keys   token.KeySet `json:"keys"`
 	Timing Timing       `json:"timing"`
+	Linger int          `json:"linger"` // milliseconds that an action takes before and after its effect
 }
 
 // childMain is the executor process.
@@ -45,11 +47,14 @@ func childMain(text string) int {
 	if err != nil {
 		return fail(err)
 	}
-	cat, err := catalog.Decode("catalog.yaml", []byte(catalogText))
+	cat, err := catalog.Decode("catalog.yaml", []byte(catalogText), catalog.Kinds{practice})
 	if err != nil {
 		return fail(err)
 	}
 	gate := func(point string) {
+		if s.Linger > 0 && (point == "before" || point == "after" || point == "prepare") {
+			_ = kind.Pause(ctx, time.Duration(s.Linger)*time.Millisecond) // the work takes its time
+		}
 		if point == s.Gate {
 			mark(s.Dir, "reached", s.Self)
 			if err := await(ctx, s.Dir, "go"); err != nil {
@@ -58,20 +63,49 @@ func childMain(text string) int {
 		}
 	}
 	k := &book{dir: s.Dir, self: s.Self, gate: gate, before: func(context.Context) error { gate("prepare"); return nil }}
-	r, err := newRunner(ctx, b, cat, s.Keys, s.Self, s.Timing, k, &auditLines{})
+	r, err := newRunner(ctx, b, cat, s.Keys, s.Self, s.Timing, k, gatedAudit{gate}, func(o *Options) {
+		o.Now = func() time.Time { gate("taken"); return time.Now() }
+	})
 	if err != nil {
 		return fail(err)
 	}
-	if err := r.Run(ctx); err != nil {
+	run, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		if await(run, s.Dir, "stop") == nil {
+			stop()
+		}
+	}()
+	if err := r.Run(run); err != nil {
 		return fail(err)
 	}
 	return 0
 }
 
+// gatedAudit takes no lines: it is the moment between the writing of a record and what follows.
+type gatedAudit struct{ gate func(point string) }
+
+func (a gatedAudit) Write(l wire.AuditLine) {
+	if l.Verdict == wire.StateSucceeded {
+		a.gate("recorded")
+	}
+}
+
 // child starts an executor process and waits until it is at its gate with the action.
 func (w *world) child(gate string, timing Timing) *exec.Cmd {
 	w.t.Helper()
-	spec, err := json.Marshal(childSpec{URL: w.srv.URL(), Dir: w.dir, Self: "child", Gate: gate, Keys: w.keys, Timing: timing})
+	return w.childAt(w.srv.URL(), gate, timing)
+}
+
+func (w *world) childAt(url, gate string, timing Timing) *exec.Cmd {
+	w.t.Helper()
+	return w.spawn(childSpec{URL: url, Dir: w.dir, Self: "child", Gate: gate, Keys: w.keys, Timing: timing})
+}
+
+// spawn starts an executor process.
+func (w *world) spawn(s childSpec) *exec.Cmd {
+	w.t.Helper()
+	spec, err := json.Marshal(s)
 	w.check(err)
 	self, err := os.Executable()
 	w.check(err)
@@ -91,47 +125,6 @@ func (w *world) reached() {
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	w.check(await(ctx, w.dir, "reached"))
-}
-
-// TestKilled is the crash table of one executor: whatever the moment of the kill, the effect happens at most once and
-// the report is true.
-func TestKilled(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		gate    string
-		state   string // at the kill
-		want    string
-		effects int
-		attempt int
-	}{
-		{"prepare", wire.StateClaimed, wire.StateSucceeded, 1, 2}, // taken over: nothing had begun
-		{"before", wire.StateRunning, wire.StateFailed, 0, 2},     // probed: not applied, safe to do again
-		{"after", wire.StateRunning, wire.StateSucceeded, 1, 2},   // probed: applied
-	} {
-		t.Run(c.gate, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			cmd := w.child(c.gate, quick())
-			id := wire.DeriveID("killed", c.gate)
-			w.send(w.order(w.claims(id), scaleArgs("web")), id)
-			w.reached()
-			w.state(id, c.state)
-			w.check(cmd.Process.Signal(syscall.SIGKILL))
-			_ = cmd.Wait() // killed
-			killed := time.Now()
-			w.executor("heir", quick(), &book{dir: w.dir, self: "heir"})
-			ev := w.event()
-			if ev.ID != id || ev.State != c.want || ev.Executor != "heir" {
-				t.Errorf("event %+v", ev)
-			}
-			t.Logf("told %s after the kill, with a lease of %s", time.Since(killed).Round(time.Millisecond), quick().Lease)
-			w.drained()
-			w.effects(id, c.effects)
-			if rec := w.state(id, c.want); rec.Attempt != c.attempt {
-				t.Errorf("attempt %d, want %d", rec.Attempt, c.attempt)
-			}
-		})
-	}
 }
 
 // TestAWokenOwnerTakesNoFurtherStep: an owner that slept past its lease right before its effect must not cause it.

@@ -32,13 +32,19 @@ type hold struct {
 	mu      sync.Mutex
 	rec     *wire.Record
 	rev     uint64
-	written time.Time // of the last successful write, monotonic
+	written time.Time // when the last successful write was asked for, monotonic
 	lost    bool
 	line    string // newest progress
+	queue   string // what is said while the target is busy, before the work
 	sent    string // what the user saw last
 	sentAt  time.Time
 
-	output string // for the result; set once, by the worker
+	parent *hold     // of a step: the action whose step it is
+	prefix string    // of a step: what its parent had said before it
+	until  time.Time // of a step: when its parent has to be done
+
+	output string      // for the result; set once, by the worker
+	result kind.Result // as the kind gave it, masked; set by the worker
 }
 
 var _ kind.Hand = (*hold)(nil)
@@ -56,10 +62,12 @@ func (h *hold) on(ctx context.Context, ev life.Event) (life.Next, error) {
 		if step.Write == nil {
 			return step.Next, nil
 		}
+		step.Write.Summary = h.r.mask.Text(step.Write.Summary)
+		asked := time.Now() // and not when the answer is read, which a process that was stopped meanwhile does much later
 		rev, err := h.r.store.put(ctx, step.Write, h.rev)
 		if err == nil {
 			moved := h.rec.State != step.Write.State
-			h.rec, h.rev, h.written = step.Write, rev, time.Now()
+			h.rec, h.rev, h.written = step.Write, rev, asked
 			if moved {
 				h.r.note(h.rec)
 			}
@@ -127,11 +135,30 @@ func (h *hold) Step(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Progress keeps the newest line; the next heartbeat carries it on.
+// Progress keeps the newest line; the next heartbeat carries it on. A step's line is its parent's too.
 func (h *hold) Progress(line string) {
+	line = oneLine(h.r.mask.Text(line))
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.line = line
+	h.mu.Unlock()
+	if h.parent != nil {
+		h.parent.Progress(texts.Say(langOf(h.rec), "step.progress", h.prefix, line))
+	}
+}
+
+// deadline is when a step has to be done because its parent has; zero for every other action.
+func (h *hold) deadline() time.Time { return h.until }
+
+// waits says which action has to end first. The person hears of it once the wait is long enough to notice.
+func (h *hold) waits(ctx context.Context, holder string) {
+	h.mu.Lock()
+	h.queue = texts.Say(langOf(h.rec), "begin.waits", wire.ShortID(holder))
+	line := h.queue
+	h.mu.Unlock()
+	if h.parent != nil {
+		h.Progress(line)
+	}
+	h.tellProgress(ctx)
 }
 
 // newest is the newest line of progress.
@@ -167,15 +194,19 @@ func (h *hold) beat(ctx context.Context) {
 func (h *hold) tellProgress(ctx context.Context) {
 	h.mu.Lock()
 	now := time.Now()
-	due := h.rec.State == wire.StateRunning && h.line != "" && h.line != h.sent &&
+	line := h.line
+	if h.rec.State == wire.StateClaimed {
+		line = h.queue
+	}
+	due := h.parent == nil && !wire.Final(h.rec.State) && line != "" && line != h.sent &&
 		now.Sub(h.since) >= progressFirst && (h.sentAt.IsZero() || now.Sub(h.sentAt) >= progressEvery)
 	if !due {
 		h.mu.Unlock()
 		return
 	}
-	h.sent, h.sentAt = h.line, now
+	h.sent, h.sentAt = line, now
 	ev := h.r.event(h.rec, h.rev)
-	ev.Text = h.line
+	ev.State, ev.Text = wire.StateRunning, line // also while it waits for its target: progress has no other state
 	h.mu.Unlock()
 	if err := h.r.publish(ctx, ev); err != nil {
 		h.r.o.Log.Debug("progress lost", zap.String("action", ev.ID), zap.Error(err)) // the result will tell

@@ -5,59 +5,56 @@ import (
 	"unicode/utf8"
 
 	"palmops/libs/lang"
+	"palmops/services/executor/internal/kind"
 )
 
-// Limits of an event's output, in bytes. The second one is that of its form in JSON, where a line feed takes two and a
-// control character six: with all else an event must stay below the 1 MiB that the bus takes.
-const (
-	MaxOutput        = 512 << 10
-	maxEncodedOutput = 800 << 10
-)
+// maxInline is how much of an output an event holds, in bytes; the whole of a longer one is in the object store.
+const maxInline = 64 << 10
 
-// cutOutput keeps the lines of an output that fit, and says in a last line how many did not. A first line that is too long
-// by itself is not kept either.
-func cutOutput(t lang.Tag, out string) string {
-	const lastLine = 200 // bytes for what the last line says
-	if len(out) <= MaxOutput && encodedLen(out) <= maxEncodedOutput {
+// maxProgress is how long a line of progress is, in characters.
+const maxProgress = 200
+
+// head is the beginning of an output that an event holds: whole lines, unless the first one alone is too long.
+func head(out string) string {
+	if len(out) <= maxInline {
 		return out
 	}
-	raw, encoded, end := 0, 0, 0
-	for line := range strings.Lines(out) {
-		raw += len(line)
-		encoded += encodedLen(line)
-		if raw > MaxOutput-lastLine || encoded > maxEncodedOutput-lastLine {
-			break
-		}
-		end += len(line)
+	if end := strings.LastIndexByte(out[:maxInline], '\n'); end >= 0 {
+		return out[:end+1]
 	}
+	end := maxInline
+	for end > 0 && !utf8.RuneStart(out[end]) {
+		end--
+	}
+	return out[:end]
+}
+
+// beginning is head, with a last line that says how much is missing because it is kept nowhere.
+func beginning(t lang.Tag, out string) string {
+	kept := head(out)
+	if len(kept) == len(out) {
+		return out
+	}
+	rest := strings.TrimSuffix(out[len(kept):], "\n")
+	return strings.TrimSuffix(kept, "\n") + "\n" + texts.Say(t, "output.lost", strings.Count(rest, "\n")+1)
+}
+
+// capped holds an output to the limit that a kind should have kept.
+func capped(t lang.Tag, out string) string {
+	if len(out) <= kind.MaxOutput {
+		return out
+	}
+	end := strings.LastIndexByte(out[:kind.MaxOutput], '\n') + 1
 	rest := strings.TrimSuffix(out[end:], "\n")
 	return out[:end] + texts.Say(t, "output.cut", strings.Count(rest, "\n")+1)
 }
 
-// encodedLen is the length of a text inside JSON, never less than what the encoder makes of it.
-func encodedLen(s string) int {
-	n := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			switch {
-			case c == '\n' || c == '\r' || c == '\t' || c == '"' || c == '\\':
-				n += 2
-			case c < ' ' || c == 0x7f:
-				n += 6
-			default:
-				n++
-			}
-			i++
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError || r == '\u2028' || r == '\u2029' {
-			n += 6
-		} else {
-			n += size
-		}
-		i += size
+// oneLine makes a line of progress of any text.
+func oneLine(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if utf8.RuneCountInString(s) <= maxProgress {
+		return s
 	}
-	return n
+	r := []rune(s)
+	return string(r[:maxProgress-1]) + "…"
 }

@@ -58,6 +58,15 @@ func line(rec *wire.Record, verdict, reason string) wire.AuditLine {
 		Corp: rec.Corp, App: rec.App, User: rec.User, What: "action", Ref: rec.ID, Verdict: verdict, Reason: reason,
 		Detail: map[string]string{"action": rec.Action, "args_sha256": rec.ArgsHash, "attempt": fmt.Sprint(rec.Attempt)},
 	}
+	if rec.Noop {
+		l.Detail["noop"] = "yes"
+	}
+	if rec.Report {
+		l.Detail["report"] = "yes" // nobody confirmed it
+	}
+	if rec.Parent != "" {
+		l.Detail["parent"] = rec.Parent
+	}
 	if rec.Owner != "" {
 		l.Detail["owner"] = rec.Owner
 	}
@@ -86,11 +95,11 @@ func (r *Runner) evidence(rec *wire.Record, result kind.Result) {
 	r.o.Audit.Write(l)
 }
 
-// event is the state of a record for the user.
+// event is the state of a record for the user, without secrets.
 func (r *Runner) event(rec *wire.Record, rev uint64) wire.Event {
 	return wire.Event{
 		V: wire.Version, ID: rec.ID, Corp: rec.Corp, App: rec.App, User: rec.User, Action: rec.Action, Title: rec.Title,
-		State: rec.State, Rev: rev, Text: rec.Summary, Executor: r.o.Self, At: r.o.Now().UnixMilli(), Lang: rec.Lang,
+		State: rec.State, Rev: rev, Text: r.mask.Text(rec.Summary), Executor: r.o.Self, At: r.o.Now().UnixMilli(), Lang: rec.Lang, Noop: rec.Noop,
 	}
 }
 
@@ -100,13 +109,16 @@ func (r *Runner) publish(ctx context.Context, ev wire.Event) error {
 	return err
 }
 
-// tell publishes the final state of an action, with what it printed. Only then may its message be acknowledged. It tries
-// for some seconds: the output is nowhere else, and a second telling will have to do without it.
+// tell publishes the final state of an action, with what it printed; "" asks for what was stored. Only then may its message be
+// acknowledged. It tries for some seconds. Of a step nobody is told: the person hears from its workflow.
 func (r *Runner) tell(ctx context.Context, rec *wire.Record, rev uint64, output string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
+	if rec.Parent != "" {
+		return nil
+	}
 	ev := r.event(rec, rev)
-	ev.Output = output
+	r.shown(ctx, &ev, rec, output)
 	wait := 100 * time.Millisecond
 	for {
 		err := r.publish(ctx, ev)

@@ -24,6 +24,7 @@ import (
 	"palmops/services/executor/internal/guard"
 	"palmops/services/executor/internal/kind"
 	"palmops/services/executor/internal/life"
+	"palmops/services/executor/internal/mask"
 )
 
 // Timing of ownership. The same values for every executor of a pool.
@@ -80,6 +81,8 @@ const watchers = 2
 type Runner struct {
 	o        Options
 	store    store
+	outputs  outputs
+	mask     *mask.Live
 	locks    locks
 	observer *life.Observer
 	metrics  metrics
@@ -105,8 +108,12 @@ func New(ctx context.Context, o Options) (*Runner, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Transient, err, "bucket "+wire.BucketActions)
 	}
+	objects, err := o.Bus.JS.ObjectStore(ctx, wire.BucketOutputs)
+	if err != nil {
+		return nil, fault.Wrap(fault.Transient, err, "object store "+wire.BucketOutputs)
+	}
 	r := &Runner{
-		o: o, store: store{kv: kv}, observer: life.NewObserver(o.Timing.Lease + o.Timing.Skew),
+		o: o, store: store{kv: kv}, outputs: outputs{objects: objects}, mask: mask.Over(o.Kinds, o.Catalog.Mask), observer: life.NewObserver(o.Timing.Lease + o.Timing.Skew),
 		metrics: newMetrics(o.Metrics), slots: make(chan struct{}, o.Workers), working: map[string]bool{}, held: map[string]*hold{},
 	}
 	r.locks = locks{store: r.store, zone: o.Catalog.Zone, observer: r.observer, retry: min(o.Timing.Beat, time.Second) / 2}
@@ -200,9 +207,9 @@ func (r *Runner) deliver(ctx context.Context, born wire.Record, no *guard.Refusa
 	}
 	step := life.On(rec, ev)
 	if step.Next == life.Prepare && born.Action != wire.ActionCancel { // which is quick, and may be what frees a worker
-		release, ok := r.slot()
+		release, ok := r.slot(ctx)
 		if !ok {
-			return false, bus.Later(time.Second, errors.New("all workers are busy"))
+			return false, bus.Later(0, errors.New("all workers are busy"))
 		}
 		defer release()
 	}
@@ -270,6 +277,7 @@ func bornOf(o guard.Order, no *guard.Refusal) wire.Record {
 	return wire.Record{
 		V: wire.Version, ID: c.ID, Corp: c.Corp, App: c.App, User: c.User, Zone: c.Zone, Pool: c.Pool, Action: c.Action, Title: c.Title,
 		Args: args, ArgsHash: c.ArgsHash, IssuedAt: c.IssuedAt, Expires: c.Expires, Lang: c.Lang,
+		Noop: c.Noop, Report: c.Report,
 	}
 }
 
@@ -311,11 +319,20 @@ func (r *Runner) leave(id string) {
 	delete(r.working, id)
 }
 
-func (r *Runner) slot() (release func(), ok bool) {
+// slotWait is how long a message that is to be worked on waits here for a worker before it is given back, so that another
+// replica may have one. Without the wait a full replica would go through the whole queue again and again.
+const slotWait = 500 * time.Millisecond
+
+// slot is a worker, waited for a little.
+func (r *Runner) slot(ctx context.Context) (release func(), ok bool) {
+	over := time.NewTimer(slotWait)
+	defer over.Stop()
 	select {
 	case r.slots <- struct{}{}:
 		return func() { <-r.slots }, true
-	default:
-		return nil, false
+	case <-over.C:
+	case <-r.stopping.Done():
+	case <-ctx.Done():
 	}
+	return nil, false
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,28 +32,69 @@ func TestMain(m *testing.M) {
 	if spec, _ := conf.Env(childEnv); spec != "" {
 		os.Exit(childMain(spec))
 	}
+	// These tests wait for leases to run out much more than they work; by themselves only as many would wait at once as there
+	// are processors.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	goleak.VerifyTestMain(m)
 }
 
 // hang is a guard against waiting for ever and no measure of anything.
 const hang = 90 * time.Second
 
+// practice is the kind of which book is the working side.
+var practice = catalog.Spec{Name: "practice", Verbs: map[string]catalog.Verb{
+	"names":  {Class: catalog.Question, Open: true},
+	"status": {Class: catalog.Report, Open: true},
+	"scale":  {Class: catalog.Change, Open: true},
+}}
+
 const catalogText = `
 version: 1
 zone: local
 pool: k8s
-targets: {clusters: {practice: {server: "http://127.0.0.1:1", namespaces: [shop, pay]}}}
+environments:
+  prod: {title: {zh: 生产, en: production}, locks: [database]}
+  test: {}
 actions:
-  k8s.namespaces: {kind: kubernetes, verb: namespaces}
+  k8s.namespaces: {kind: practice, verb: names}
+  k8s.status:
+    kind: practice
+    verb: status
+    params: {namespace: {type: string, pattern: dns-label}, deployment: {type: string, pattern: dns-label}}
   k8s.scale:
-    kind: kubernetes
+    kind: practice
     verb: scale
     timeout: 30s
     params:
-      namespace: {type: string}
+      namespace: {type: string, allow: [shop, pay]}
       deployment: {type: string, pattern: dns-label}
       replicas: {type: int, min: 0, max: 20}
       from: {type: int, optional: true}
+  k8s.release:
+    kind: practice
+    verb: scale
+    env: prod
+    locks: [database]
+    params: {deployment: {type: string, pattern: dns-label}}
+  k8s.pair:
+    kind: practice
+    verb: scale
+    per_target: 2
+    params: {namespace: {type: string, pattern: dns-label}, deployment: {type: string, pattern: dns-label}}
+  k8s.never:
+    kind: practice
+    verb: scale
+    when: {days: [mon], from: "03:00", to: "03:01"}
+    params: {deployment: {type: string, pattern: dns-label}}
+  k8s.blind:
+    kind: practice
+    verb: scale
+    probe: none
+    params: {deployment: {type: string, pattern: dns-label}}
 `
 
 // quick is a timing for tests that wait for a dead owner; long enough for a busy machine to keep a live one alive.
@@ -61,103 +102,6 @@ func quick() Timing {
 	t := DefaultTiming()
 	t.Lease, t.Skew, t.Beat, t.AckWait = 3*time.Second, 2*time.Second, 500*time.Millisecond, 3*time.Second
 	return t
-}
-
-// book is a kind whose effects are lines in a file, written through to the disk: they can be counted after any crash.
-type book struct {
-	dir     string
-	self    string
-	target  string // "" for one target for each deployment
-	before  func(ctx context.Context) error
-	gate    func(point string)
-	apply   func(ctx context.Context, w kind.Work, hand kind.Hand) (kind.Result, bool)
-	unsure  bool
-	mu      sync.Mutex
-	probed  int
-	applied int
-}
-
-func (b *book) Answer(context.Context, kind.Query) (wire.Answer, error) {
-	return wire.Answer{Items: []wire.Item{{Value: "shop"}}}, nil
-}
-
-func (b *book) Target(q kind.Query) string {
-	if b.target != "" {
-		return b.target
-	}
-	return fmt.Sprint("book/", q.Args["namespace"], "/", q.Args["deployment"])
-}
-
-func (b *book) Prepare(ctx context.Context, _ kind.Work) (json.RawMessage, error) {
-	if b.before != nil {
-		if err := b.before(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return json.RawMessage(`{"replicas":3}`), nil
-}
-
-func (b *book) Apply(ctx context.Context, w kind.Work, _ json.RawMessage, hand kind.Hand) kind.Result {
-	b.mu.Lock()
-	b.applied++
-	b.mu.Unlock()
-	if b.apply != nil {
-		if r, done := b.apply(ctx, w, hand); done {
-			return r
-		}
-	}
-	if b.gate != nil {
-		b.gate("before")
-	}
-	if err := hand.Step(ctx); err != nil {
-		mark(b.dir, "refused", w.ID)
-		return kind.Failed("没有执行")
-	}
-	b.effect(w.ID)
-	if b.gate != nil {
-		b.gate("after")
-	}
-	return kind.Ended("已写入")
-}
-
-func (b *book) Probe(_ context.Context, w kind.Work, _ json.RawMessage) kind.Result {
-	b.mu.Lock()
-	b.probed++
-	b.mu.Unlock()
-	switch {
-	case b.unsure:
-		return kind.Unsure("请先查看。")
-	case effects(b.dir, w.ID) > 0:
-		return kind.Ended("已生效。")
-	}
-	return kind.Failed("没有生效，可以重新发起。")
-}
-
-func (b *book) Close() {}
-
-func (b *book) effect(id string) {
-	f, err := os.OpenFile(filepath.Join(b.dir, "effects"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err == nil {
-		_, err = fmt.Fprintln(f, id, b.self)
-		if err == nil {
-			err = f.Sync()
-		}
-		_ = f.Close() // synced above
-	}
-	if err != nil {
-		mark(b.dir, "broken", err.Error())
-	}
-}
-
-func effects(dir, id string) int {
-	data, _ := os.ReadFile(filepath.Join(dir, "effects")) // missing means none
-	n := 0
-	for line := range strings.Lines(string(data)) {
-		if strings.HasPrefix(line, id+" ") {
-			n++
-		}
-	}
-	return n
 }
 
 // mark leaves a sign for another process: the file appears whole.
@@ -209,7 +153,7 @@ func (a *auditLines) has(verdict, reason string) bool {
 
 // world is a bus, keys and a place for effects; executors are added to it.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	srv   *bustest.Server
 	bus   *bus.Bus
 	kv    jetstream.KeyValue
@@ -223,7 +167,7 @@ type world struct {
 	runners map[string]*Runner
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, srv: bustest.New(t), dir: t.TempDir(), audit: &auditLines{}, runners: map[string]*Runner{}}
 	w.bus = w.srv.Connect("test")
@@ -232,7 +176,7 @@ func newWorld(t *testing.T) *world {
 	w.check(err)
 	w.sign, err = w.keys.Layered(token.Options{})
 	w.check(err)
-	w.cat, err = catalog.Decode("catalog.yaml", []byte(catalogText))
+	w.cat, err = catalog.Decode("catalog.yaml", []byte(catalogText), catalog.Kinds{practice})
 	w.check(err)
 	w.kv, err = w.bus.JS.KeyValue(t.Context(), wire.BucketActions)
 	w.check(err)
@@ -252,29 +196,35 @@ func (w *world) check(err error) {
 // executor starts a runner with a connection of its own and returns how to stop it.
 func (w *world) executor(name string, timing Timing, k kind.Kind, change ...func(*Options)) (stop func()) {
 	w.t.Helper()
+	start, stop := w.prepare(name, timing, k, change...)
+	start()
+	return stop
+}
+
+// prepare makes a runner that has a connection and does nothing before it is started; stop is for one that was.
+func (w *world) prepare(name string, timing Timing, k kind.Kind, change ...func(*Options)) (start, stop func()) {
+	w.t.Helper()
 	b := w.srv.Connect(name)
 	r, err := newRunner(w.t.Context(), b, w.cat, w.keys, name, timing, k, w.audit, change...)
 	w.check(err)
 	w.runners[name] = r
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
-	var once sync.Once
-	stop = func() {
-		once.Do(func() {
-			cancel()
-			select {
-			case err := <-done:
-				if err != nil {
-					w.t.Errorf("%s: %v", name, err)
-				}
-			case <-time.After(hang):
-				w.t.Errorf("%s does not stop", name)
+	stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				w.t.Errorf("%s: %v", name, err)
 			}
-		})
-	}
-	w.t.Cleanup(stop)
-	return stop
+		case <-time.After(hang):
+			w.t.Errorf("%s does not stop", name)
+		}
+	})
+	return func() {
+		go func() { done <- r.Run(ctx) }()
+		w.t.Cleanup(stop)
+	}, stop
 }
 
 func newRunner(ctx context.Context, b *bus.Bus, cat *catalog.Catalog, keys token.KeySet, name string, timing Timing, k kind.Kind, a Auditor, change ...func(*Options)) (*Runner, error) {
@@ -283,7 +233,7 @@ func newRunner(ctx context.Context, b *bus.Bus, cat *catalog.Catalog, keys token
 		return nil, err
 	}
 	o := Options{
-		Bus: b, Catalog: cat, Guard: g, Kinds: map[string]kind.Kind{catalog.KindKubernetes: k}, Self: name, Workers: 4, Timing: timing,
+		Bus: b, Catalog: cat, Guard: g, Kinds: map[string]kind.Kind{practice.Name: k}, Self: name, Workers: 4, Timing: timing,
 		Audit: a, Metrics: prometheus.NewRegistry(), Log: zap.NewNop(), Now: time.Now,
 	}
 	for _, c := range change {

@@ -6,8 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"palmops/libs/wire"
 	"palmops/services/executor/internal/kind"
+	"palmops/services/executor/internal/life"
 )
 
 func TestTheBusGoesAwayWhileAnActionRuns(t *testing.T) {
@@ -131,5 +134,49 @@ func TestNoEffectUnlessRunningIsWritten(t *testing.T) {
 	w.effects(id, 1)
 	if rec := w.state(id, wire.StateSucceeded); rec.Attempt != 3 {
 		t.Errorf("attempt %d, want 3", rec.Attempt)
+	}
+}
+
+// slowAnswers is a bucket whose answers to writes come late: what is written is there by then.
+type slowAnswers struct {
+	jetstream.KeyValue
+	late func()
+}
+
+func (s slowAnswers) Update(ctx context.Context, key string, value []byte, rev uint64) (uint64, error) {
+	rev, err := s.KeyValue.Update(ctx, key, value, rev)
+	s.late()
+	return rev, err
+}
+
+// TestALateAnswerIsNoFreshLeave: an owner that is stopped between a heartbeat and the answer to it finds that answer when it
+// wakes up. It was true long ago, and is no leave for an effect now.
+func TestALateAnswerIsNoFreshLeave(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r, err := newRunner(t.Context(), w.bus, w.cat, w.keys, "one", DefaultTiming(), &book{dir: w.dir}, w.audit)
+	w.check(err)
+	direct := r.store
+	id := wire.DeriveID("stopped at its heartbeat")
+	rec := wire.Record{V: 1, ID: id, State: wire.StateRunning, Corp: "wwcorp", App: "ops", User: "zhangsan", Action: "k8s.scale", Owner: "one", Attempt: 1, Beat: 1}
+	rev, err := direct.put(t.Context(), &rec, 0)
+	w.check(err)
+	r.store = store{kv: slowAnswers{KeyValue: w.kv, late: func() {
+		w.check(kind.Pause(t.Context(), 2*fresh)) // asleep, while somebody else takes the action over
+		now, rev, err := direct.get(t.Context(), id)
+		w.check(err)
+		now.Owner, now.Attempt = "heir", 2
+		_, err = direct.put(t.Context(), now, rev)
+		w.check(err)
+	}}}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	h := &hold{r: r, id: id, cancel: cancel, rec: &rec, rev: rev}
+	if _, err := h.on(ctx, life.Beat{}); err != nil {
+		t.Fatal(err)
+	}
+	r.store = direct
+	if err := h.Step(ctx); err == nil {
+		t.Error("it has leave for an effect")
 	}
 }

@@ -64,7 +64,7 @@ func (s *sweeper) listen(ctx context.Context) {
 		}
 		s.r.watching.Store(true)
 		for e := range w.Updates() {
-			if e != nil && !strings.HasPrefix(e.Key(), lockPrefix) {
+			if e != nil && !strings.Contains(e.Key(), ".") /* a lock */ {
 				s.note(e)
 			}
 		}
@@ -79,7 +79,7 @@ func (s *sweeper) note(e jetstream.KeyValueEntry) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if rec.State != wire.StateRunning || rec.Owner == s.r.o.Self {
+	if (rec.State != wire.StateRunning || rec.Owner == s.r.o.Self) && !orphan(&rec) {
 		delete(s.seen, rec.ID)
 		return
 	}
@@ -113,7 +113,7 @@ func (s *sweeper) adopt(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if rec == nil || rec.State != wire.StateRunning || rec.Owner == r.o.Self {
+	if rec == nil || (rec.State != wire.StateRunning || rec.Owner == r.o.Self) && !orphan(rec) {
 		s.mu.Lock()
 		delete(s.seen, id)
 		s.mu.Unlock()
@@ -121,6 +121,9 @@ func (s *sweeper) adopt(ctx context.Context, id string) error {
 	}
 	if alive, _ := r.observer.See(id, rev, time.Now()); alive {
 		return nil
+	}
+	if orphan(rec) {
+		return r.adoptStep(ctx, rev, rec)
 	}
 	step := life.On(rec, life.Delivered{Born: *rec, Self: r.o.Self, Now: r.o.Now().UnixMilli()})
 	if step.Next != life.Probe {

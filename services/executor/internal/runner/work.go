@@ -2,13 +2,17 @@ package runner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
 	"palmops/libs/bus"
 	"palmops/libs/fault"
 	"palmops/libs/wire"
+	"palmops/services/executor/catalog"
+	"palmops/services/executor/internal/envlock"
 	"palmops/services/executor/internal/kind"
 	"palmops/services/executor/internal/life"
 )
@@ -24,16 +28,7 @@ func (r *Runner) work(ctx context.Context, rec *wire.Record, rev uint64) error {
 	defer done()
 	next, err := r.begin(ctx, wctx, h)
 	if next == life.Apply {
-		w, k, _ := r.workOf(rec) // begin has used it
-		now, _ := h.state()
-		actx, cancel := context.WithTimeout(wctx, w.Timeout)
-		result := k.Apply(actx, w, now.Before, h)
-		cancel()
-		next, err = h.insist(ctx, life.Ended{State: result.State, Text: result.Text, Step: h.newest(), Now: r.o.Now().UnixMilli()})
-		h.output = cutOutput(langOf(rec), result.Output)
-		if errors.Is(err, kind.ErrLost) {
-			r.evidence(now, result)
-		}
+		next, err = r.apply(ctx, wctx, h)
 	}
 	return r.finish(ctx, h, next, err)
 }
@@ -57,10 +52,13 @@ func (r *Runner) finish(ctx context.Context, h *hold, next life.Next, err error)
 
 // take starts the heartbeat of an action that this executor owns now. The context for the work ends when the action is
 // lost or has to halt; done ends the heartbeat and must be called last.
-func (r *Runner) take(ctx context.Context, rec *wire.Record, rev uint64, looks bool) (h *hold, wctx context.Context, done func()) {
+func (r *Runner) take(ctx context.Context, rec *wire.Record, rev uint64, looks bool, change ...func(*hold)) (h *hold, wctx context.Context, done func()) {
 	wctx, cancel := context.WithCancelCause(ctx)
 	unhook := context.AfterFunc(r.halt, func() { cancel(kind.ErrStopping) })
 	h = &hold{r: r, id: rec.ID, cancel: cancel, since: time.Now(), looks: looks, rec: rec, rev: rev, written: time.Now()}
+	for _, c := range change {
+		c(h)
+	}
 	r.hold(h)
 	bctx, quiet := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -75,7 +73,7 @@ func (r *Runner) take(ctx context.Context, rec *wire.Record, rev uint64, looks b
 }
 
 // begin locks the target, lets the kind prepare, and writes that the action is running. What follows is Apply, Tell (it was
-// declined), or Release (the executor stops).
+// declined, or was a dry run), or Release (the executor stops).
 func (r *Runner) begin(ctx, wctx context.Context, h *hold) (life.Next, error) {
 	rec, _ := h.state()
 	t := langOf(rec)
@@ -89,42 +87,73 @@ func (r *Runner) begin(ctx, wctx context.Context, h *hold) (life.Next, error) {
 	// What has not begun ends as soon as the executor stops.
 	bctx, cancel := context.WithCancelCause(wctx)
 	defer cancel(nil)
-	defer context.AfterFunc(r.stopping, func() { cancel(kind.ErrStopping) })()
-	holder, before, err := r.ready(bctx, k, w)
+	if h.parent == nil { // a step belongs to what has begun
+		defer context.AfterFunc(r.stopping, func() { cancel(kind.ErrStopping) })()
+	}
+	ready, err := r.ready(bctx, k, w, h)
 	canceled := errors.Is(context.Cause(wctx), kind.ErrCanceled)
 	switch {
 	case canceled:
 		return decline(wire.StateCanceled, texts.Say(t, "begin.canceled"))
 	case err == nil && r.o.Now().After(time.Unix(rec.Expires, 0)):
 		return decline(wire.StateExpired, texts.Say(t, "begin.expired"))
+	case err == nil && rec.Noop:
+		return h.insist(ctx, life.Planned{Text: texts.Say(t, "noop.done", strings.TrimRight(ready.plan, "。. \n")), Now: r.o.Now().UnixMilli()})
+	case err == nil && ready.barred != nil:
+		return decline(wire.StateFailed, texts.Say(t, "begin.barred", r.place(ready.barred, t), ready.barred.Say(r.o.Now(), r.zone(), t)))
 	case err == nil:
-		return h.on(ctx, life.Prepared{Before: before, Now: r.o.Now().UnixMilli()})
+		return h.on(ctx, life.Prepared{Before: ready.before, Now: r.o.Now().UnixMilli()})
 	case errors.Is(context.Cause(wctx), kind.ErrLost):
 		return "", kind.ErrLost
-	case r.stopping.Err() != nil:
+	case r.stopping.Err() != nil && h.parent == nil:
 		return h.insist(ctx, life.Stopping{})
-	case holder != "":
-		return decline(wire.StateFailed, texts.Say(t, "begin.busy", wire.ShortID(holder)))
+	case ready.holder != "":
+		return decline(wire.StateFailed, texts.Say(t, "begin.busy", wire.ShortID(ready.holder)))
 	case fault.Is(err, fault.Internal):
 		return decline(wire.StateFailed, texts.Say(t, "begin.internal")) // the kind's own sentence would leave open whether something was done
 	}
 	return decline(wire.StateFailed, fault.SafeIn(err, t))
 }
 
-// ready locks the target and lets the kind prepare. With an error holder is the action that has the lock, if that is the reason.
-func (r *Runner) ready(ctx context.Context, k kind.Kind, w kind.Work) (holder string, before []byte, err error) {
-	if target := k.Target(kind.Query{Action: w.Action, Args: w.Args, Lang: w.Lang}); target != "" {
+// readiness is what is known right before an action may begin.
+type readiness struct {
+	before json.RawMessage
+	plan   string        // of a dry run
+	holder string        // with an error: the action that works on the target, if that is the reason
+	barred *envlock.Lock // somebody else's, of the environment
+}
+
+// ready locks the target, lets the kind prepare, and looks for locks of the environment; of a dry run it has the kind say what
+// would be done.
+func (r *Runner) ready(ctx context.Context, k kind.Kind, w kind.Work, h *hold) (readiness, error) {
+	rec, _ := h.state()
+	var out readiness
+	var err error
+	target := k.Target(kind.Query{Action: w.Action, Args: w.Args, Lang: w.Lang})
+	if target != "" && w.Action.Class == catalog.Change && !rec.Noop {
 		lctx, cancel := context.WithTimeout(ctx, r.o.Timing.Lock)
-		holder, err = r.locks.take(lctx, target, w.ID)
+		out.holder, err = r.locks.take(lctx, target, w.ID, w.Action.PerTarget, func(holder string) { h.waits(lctx, holder) })
 		cancel()
 		if err != nil {
-			return holder, nil, err
+			return out, err
 		}
 	}
 	pctx, cancel := context.WithTimeout(ctx, r.o.Timing.Prepare)
 	defer cancel()
-	before, err = k.Prepare(pctx, w)
-	return "", before, err
+	if out.before, err = k.Prepare(pctx, w); err != nil {
+		return out, err
+	}
+	switch {
+	case !rec.Noop:
+		if out.barred, err = r.barred(pctx, rec, w.Action); err != nil {
+			err = fault.WithText(err, texts.Say(w.Lang, "lock.store"))
+		}
+	case w.Action.Class == catalog.Report:
+		out.plan = texts.Say(w.Lang, "noop.report")
+	default:
+		out.plan, err = k.Plan(pctx, w, out.before)
+	}
+	return out, err
 }
 
 // probe looks what became of an action whose owner is gone.
@@ -132,12 +161,7 @@ func (r *Runner) probe(ctx context.Context, rec *wire.Record, rev uint64) error 
 	h, wctx, done := r.take(ctx, rec, rev, true)
 	defer done()
 	t := langOf(rec)
-	result := kind.Unsure(texts.Say(t, "probe.no_action"))
-	if w, k, err := r.workOf(rec); err == nil {
-		pctx, cancel := context.WithTimeout(wctx, r.o.Timing.Probe)
-		result = k.Probe(pctx, w, rec.Before)
-		cancel()
-	}
+	result := r.look(wctx, rec)
 	text := texts.Say(t, "probe.known", result.Text)
 	if result.State == wire.StateUnknown {
 		text = texts.Say(t, "probe.unknown", result.Text)
@@ -146,22 +170,46 @@ func (r *Runner) probe(ctx context.Context, rec *wire.Record, rev uint64) error 
 	return r.finish(ctx, h, next, err)
 }
 
+// look lets the kind find out what a dead owner left, where there is something to find out.
+func (r *Runner) look(ctx context.Context, rec *wire.Record) kind.Result {
+	t := langOf(rec)
+	w, k, err := r.workOf(rec)
+	switch {
+	case err != nil:
+		return kind.Unsure(texts.Say(t, "probe.no_action"))
+	case w.Action.Class == catalog.Report:
+		return kind.Failed(texts.Say(t, "probe.report"))
+	case w.Action.Blind:
+		return kind.Unsure(texts.Say(t, "probe.blind"))
+	}
+	if s, ok := k.(stepper); ok {
+		r.settleSteps(ctx, rec, s.Steps(w.Action))
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.o.Timing.Probe)
+	defer cancel()
+	return k.Probe(ctx, w, rec.Before)
+}
+
 // workOf rebuilds the work from the record, which is what was claimed; a message may be anything.
 func (r *Runner) workOf(rec *wire.Record) (kind.Work, kind.Kind, error) {
 	a, ok := r.o.Catalog.Action(rec.Action)
-	if !ok || a.Read {
+	if !ok || a.Class == catalog.Question {
 		return kind.Work{}, nil, fault.New(fault.Denied, "action %s is not in the catalog", rec.Action)
 	}
 	args, err := wire.ParseArgs(rec.Args)
 	if err != nil {
 		return kind.Work{}, nil, fault.Wrap(fault.Invalid, err, "arguments of the record")
 	}
-	k, ok := r.o.Kinds[a.Kind]
-	if rec.Action == wire.ActionCancel {
-		k, ok = &canceling{r: r, by: rec}, true
+	k, ok := r.builtInKind(rec)
+	if !ok {
+		k, ok = r.o.Kinds[a.Kind]
 	}
 	if !ok {
 		return kind.Work{}, nil, fault.New(fault.Internal, "no kind %s", a.Kind)
 	}
-	return kind.Work{ID: rec.ID, Action: a, Args: args, Timeout: a.Timeout, Lang: langOf(rec)}, k, nil
+	w := kind.Work{ID: rec.ID, Action: a, Args: args, Timeout: a.Timeout, Lang: langOf(rec)}
+	if s, ok := k.(stepper); ok {
+		w.Steps = func(ctx context.Context) (map[string]wire.Record, error) { return r.stepsOf(ctx, rec.ID, s.Steps(a)) }
+	}
+	return w, k, nil
 }

@@ -1,8 +1,10 @@
 package outbox
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,11 +27,31 @@ const (
 	mediaFor = 60 * time.Hour
 	// codeNoMedia is WeCom's word for a media id that it does not know or keep.
 	codeNoMedia = 40007
+	// pngHead is what every PNG begins with.
+	pngHead = "\x89PNG\r\n\x1a\n"
 	// mediaMark is what the names of the marks begin with, and the key of what they hold.
 	mediaMark, mediaKey = "media/", "media_id"
 )
 
-// file sends a file. Instead of one that cannot be sent comes a sentence.
+// kind is what the step's file is for WeCom.
+func (s *step) kind() string {
+	if s.image {
+		return wecom.TypeImage
+	}
+	return wecom.TypeFile
+}
+
+// sentences are the keys of what is said instead of a file.
+type sentences struct{ gone, unfit, form, failed string }
+
+func (s *step) says() sentences {
+	if s.image {
+		return sentences{"image.gone", "image.unfit", "image.form", "image.failed"}
+	}
+	return sentences{"file.gone", "file.unfit", "", "file.failed"}
+}
+
+// file sends a file or an image. Instead of one that cannot be sent comes a sentence.
 func (l *lane) file(ctx context.Context, m *bus.Msg, app App, out wire.Outbound, s *step) (instead []step, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fileFor)
 	defer cancel()
@@ -37,7 +59,7 @@ func (l *lane) file(ctx context.Context, m *bus.Msg, app App, out wire.Outbound,
 	store, err := l.bus.JS.ObjectStore(ctx, wire.BucketOutputs)
 	switch {
 	case errors.Is(err, jetstream.ErrBucketNotFound):
-		return l.sentence(out, s, err, "file.gone"), nil
+		return l.sentence(out, s, err, s.says().gone), nil
 	case err != nil:
 		return nil, fault.Wrap(fault.Transient, err, "object store")
 	}
@@ -49,7 +71,7 @@ func (l *lane) file(ctx context.Context, m *bus.Msg, app App, out wire.Outbound,
 			return instead, err
 		}
 	}
-	err = l.send(ctx, app, out, wecom.OutMessage{MsgType: wecom.TypeFile, MediaID: s.media})
+	err = l.send(ctx, app, out, wecom.OutMessage{MsgType: s.kind(), MediaID: s.media})
 	var api *wecom.APIError
 	switch {
 	case errors.As(err, &api) && api.Code == codeNoMedia:
@@ -57,7 +79,7 @@ func (l *lane) file(ctx context.Context, m *bus.Msg, app App, out wire.Outbound,
 		_ = store.Delete(ctx, markOf(out, s)) // at worst the next try meets it again
 		return l.tried(out, s, err)
 	case cardRefused(err):
-		return l.sentence(out, s, err, "file.failed"), nil
+		return l.sentence(out, s, err, s.says().failed), nil
 	}
 	return nil, err
 }
@@ -67,7 +89,7 @@ func (l *lane) upload(ctx context.Context, store jetstream.ObjectStore, app App,
 	object, err := store.Get(ctx, s.file.Object)
 	switch {
 	case errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrNameRequired):
-		return l.sentence(out, s, fault.Wrap(fault.NotFound, err, "output"), "file.gone"), nil
+		return l.sentence(out, s, fault.Wrap(fault.NotFound, err, "output"), s.says().gone), nil
 	case err != nil:
 		return l.tried(out, s, fault.Wrap(fault.Transient, err, "output"))
 	}
@@ -77,12 +99,23 @@ func (l *lane) upload(ctx context.Context, store jetstream.ObjectStore, app App,
 		return l.tried(out, s, fault.Wrap(fault.Transient, err, "output"))
 	}
 	size := int64(info.Size) //nolint:gosec // no store holds so much
-	if size < wecom.MinFile || size > wecom.MaxFile {
-		text := l.say(out, "file.unfit", render.FileName(s.file.Name), size, wecom.MinFile, wecom.MaxFile>>20)
-		l.refused(out, "file", fault.New(fault.Invalid, "%d bytes", size))
+	most := int64(wecom.MaxFile)
+	if s.image {
+		most = wecom.MaxImage
+	}
+	if size < wecom.MinFile || size > most {
+		text := l.say(out, s.says().unfit, render.FileName(s.file.Name), size, wecom.MinFile, most>>20)
+		l.refused(out, s.kind(), fault.New(fault.Invalid, "%d bytes", size))
 		return text, nil
 	}
-	s.media, err = app.Sender.Upload(ctx, wecom.TypeFile, render.FileName(s.file.Name), object, size)
+	content := bufio.NewReader(object)
+	if head, err := content.Peek(len(pngHead)); s.image && string(head) != pngHead {
+		if err != nil && !errors.Is(err, io.EOF) {
+			return l.tried(out, s, fault.Wrap(fault.Transient, err, "output"))
+		}
+		return l.sentence(out, s, fault.New(fault.Invalid, "no PNG"), s.says().form), nil
+	}
+	s.media, err = app.Sender.Upload(ctx, s.kind(), render.FileName(s.file.Name), content, size)
 	if err = l.counted(app, err); err != nil {
 		return l.tried(out, s, err)
 	}
@@ -103,6 +136,9 @@ func (l *lane) marked(ctx context.Context, store jetstream.ObjectStore, out wire
 
 // markOf names the mark of an upload. All apps of a corp may use its media.
 func markOf(out wire.Outbound, s *step) string {
+	if s.image {
+		return mediaMark + out.Corp + "/" + wecom.TypeImage + "/" + s.file.Object
+	}
 	return mediaMark + out.Corp + "/" + s.file.Object
 }
 
@@ -116,14 +152,14 @@ func (l *lane) tried(out wire.Outbound, s *step, err error) ([]step, error) {
 	kind := fault.KindOf(err)
 	final := kind == fault.Denied || kind == fault.Invalid || kind == fault.NotFound
 	if final || s.tries >= maxFileTries {
-		return l.sentence(out, s, err, "file.failed"), nil
+		return l.sentence(out, s, err, s.says().failed), nil
 	}
 	return nil, fault.Wrap(fault.Transient, err, "file")
 }
 
 // sentence is what is sent instead of the file, with an audit line that says why.
 func (l *lane) sentence(out wire.Outbound, s *step, err error, key string) []step {
-	l.refused(out, "file", err)
+	l.refused(out, s.kind(), err)
 	return l.say(out, key, render.FileName(s.file.Name))
 }
 

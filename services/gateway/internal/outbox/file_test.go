@@ -46,7 +46,7 @@ func (f *fake) uploaded() []upload {
 func (w *world) nextIs(text, media string) {
 	w.t.Helper()
 	m := w.next()
-	if m.Text != text || m.MediaID != media || (media != "") != (m.MsgType == wecom.TypeFile) || m.DuplicateCheck != time.Minute {
+	if m.Text != text || m.MediaID != media || (media != "") != (m.MsgType == wecom.TypeFile || m.MsgType == wecom.TypeImage) || m.DuplicateCheck != time.Minute {
 		w.t.Errorf("%+v, want %q %q", m, text, media)
 	}
 }
@@ -59,7 +59,7 @@ func TestAFileFollowsTheScreens(t *testing.T) {
 	w.nextIs("输出见文件", "")
 	w.nextIs("", "media-1")
 	w.empty()
-	if got := w.fake.uploaded(); len(got) != 1 || got[0].name != "日志_.._web.log" || got[0].content != content {
+	if got := w.fake.uploaded(); len(got) != 1 || got[0].kind != "file" || got[0].name != "日志_.._web.log" || got[0].content != content {
 		t.Errorf("%d uploads", len(got))
 	}
 	// The same output again, from another process as well, is not uploaded again while WeCom has it.

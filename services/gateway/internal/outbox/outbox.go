@@ -5,8 +5,8 @@
 // repeated with the same content while WeCom's own duplicate check still remembers the first.
 //
 // A screen that asks for it goes out as a card with buttons where the app allows cards; when WeCom does not take the card,
-// the same screen goes out as text, whose numbers always work. A file comes from the object store and is uploaded first;
-// when that cannot be done, a sentence says so in its place.
+// the same screen goes out as text, whose numbers always work. A file or an image comes from the object store and is uploaded
+// first; when that cannot be done, a sentence says so in its place.
 package outbox
 
 import (

@@ -15,12 +15,14 @@ var textsFile []byte
 
 var texts = lang.MustLoad(textsFile)
 
-// step is one message to WeCom: a text, a card, or a file. A card has the text that stands in for it.
+// step is one message to WeCom: a text, a card, a file, or an image, which is a file that is shown. A card has the text that
+// stands in for it.
 type step struct {
 	text    string
 	card    *wecom.Card
 	instead []step
 	file    *wire.File
+	image   bool   // file is one
 	media   string // of the file, once it is uploaded
 	tries   int    // of the file's upload
 }
@@ -43,6 +45,9 @@ func plan(cards bool, out wire.Outbound) []step {
 		late = render.Late(out.SaidText, time.Unix(out.SentAt, 0), t) + "\n"
 	}
 	var steps []step
+	if out.Image != nil {
+		steps = append(steps, step{file: out.Image, image: true})
+	}
 	var together []wire.Screen
 	flush := func() {
 		if text := render.Text(together, t); text != "" {

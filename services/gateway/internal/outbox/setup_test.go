@@ -38,7 +38,7 @@ type fake struct {
 	uploads []upload
 }
 
-type upload struct{ name, content string }
+type upload struct{ kind, name, content string }
 
 func (f *fake) UpdateCard(_ context.Context, users []string, code, label string) error {
 	f.mu.Lock()
@@ -52,12 +52,12 @@ func (f *fake) UpdateCard(_ context.Context, users []string, code, label string)
 
 func (f *fake) Upload(_ context.Context, kind, name string, r io.Reader, size int64) (string, error) {
 	data, err := io.ReadAll(r)
-	if err != nil || int64(len(data)) != size || kind != "file" {
+	if err != nil || int64(len(data)) != size {
 		return "", fault.New(fault.Transient, "%s of %d bytes, %d read: %v", kind, size, len(data), err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.uploads = append(f.uploads, upload{name, string(data)})
+	f.uploads = append(f.uploads, upload{kind, name, string(data)})
 	if f.upload != nil {
 		if err := f.upload(len(f.uploads)); err != nil {
 			return "", err

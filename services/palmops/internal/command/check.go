@@ -12,6 +12,7 @@ import (
 	dialog "palmops/services/dialog/app"
 	"palmops/services/dialog/menu"
 	"palmops/services/dialog/policy"
+	executor "palmops/services/executor/app"
 	"palmops/services/executor/catalog"
 )
 
@@ -43,7 +44,7 @@ func check(_ context.Context, s Streams, args []string) error {
 	ps.Merge(in(*policyFile, "policy.yaml"), err)
 	var cats []*catalog.Catalog
 	for _, file := range catalogs {
-		c, err := catalog.Load(file)
+		c, err := catalog.Load(file, executor.Kinds())
 		ps.Merge(file, err)
 		if err == nil {
 			cats = append(cats, c)
@@ -121,12 +122,8 @@ func menuAgainstCatalogs(m *menu.Menu, cats []*catalog.Catalog) conf.Problems {
 			ps.Add(use.File, use.Line, "%s: %s has no action %q", use.Node, home.File, use.Action)
 			continue
 		}
-		if use.Read && !a.Read {
-			ps.Add(use.File, use.Line, "%s: %s changes something and cannot be asked as a question", use.Node, use.Action)
-		}
-		if !use.Read && a.Read {
-			ps.Add(use.File, use.Line, "%s: %s only reads and cannot be ordered", use.Node, use.Action)
-		}
+		ps = append(ps, useAgainstClass(use, a)...)
+		ps = append(ps, placeAgainstCatalog(m, use, a, home)...)
 		ps = append(ps, argsAgainstParams(use, a)...)
 		ps = append(ps, valuesAgainstParams(m, use, a)...)
 	}
@@ -182,6 +179,12 @@ func policyAgainstCatalogs(p *policy.Policy, cats []*catalog.Catalog) conf.Probl
 		for _, pattern := range g.Actions {
 			found := false
 			for _, c := range cats {
+				if a, ok := c.Action(pattern); ok { // those that every executor offers are in no file
+					found = true
+					for _, param := range a.Params {
+						params[param.Name] = true
+					}
+				}
 				for _, a := range c.Actions() {
 					if pattern != a.Name && (!strings.HasSuffix(pattern, "*") || !strings.HasPrefix(a.Name, strings.TrimSuffix(pattern, "*"))) {
 						continue

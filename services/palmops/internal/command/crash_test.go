@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,8 @@ func (w *whole) hear(ctx context.Context, user string, after int64, want ...stri
 	}
 }
 
-// generation counts the changes of a practice deployment's spec: the effects of scaling.
+// generation counts the changes of a practice deployment's spec: the effects of scaling. The object's own generation counts
+// annotations too, such as the fence that a probe leaves.
 func (w *whole) generation(ctx context.Context, namespace, name string) (generation int64, replicas int32) {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.proc.find(`cluster +(http://\S+)`)+"/apis/apps/v1/namespaces/"+namespace+"/deployments/"+name, nil)
@@ -64,13 +66,17 @@ func (w *whole) generation(ctx context.Context, namespace, name string) (generat
 		w.t.Fatal(err)
 	}
 	var d struct {
-		Metadata struct{ Generation int64 }
-		Spec     struct{ Replicas int32 }
+		Metadata struct {
+			Generation  int64
+			Annotations map[string]string
+		}
+		Spec struct{ Replicas int32 }
 	}
 	if err := json.Unmarshal(body, &d); err != nil {
 		w.t.Fatalf("%s: %v", body, err)
 	}
-	return d.Metadata.Generation, d.Spec.Replicas
+	changes, _ := strconv.ParseInt(d.Metadata.Annotations["practice.palmops.io/spec-changes"], 10, 64) // none is 0
+	return changes, d.Spec.Replicas
 }
 
 // number is the one in front of a label.

@@ -93,6 +93,9 @@ func walked(w dialog.Walk) string {
 		for _, name := range slices.Sorted(maps.Keys(w.Args)) {
 			fmt.Fprintf(&b, " %s=%v", name, w.Args[name])
 		}
+		if w.Noop {
+			b.WriteString(" (dry run)")
+		}
 		b.WriteString("\n")
 	}
 	return b.String()

@@ -26,7 +26,12 @@ const asPalmops = "as-palmops"
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == asPalmops {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-		code := Main(ctx, Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Args[2:])
+		var code int
+		if args := os.Args[2:]; len(args) > 0 && args[0] == asNATS {
+			code = natsMain(ctx, os.Stdout, args[1:])
+		} else {
+			code = Main(ctx, Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, args)
+		}
 		stop()
 		os.Exit(code)
 	}
@@ -74,15 +79,22 @@ type proc struct {
 	said strings.Builder
 }
 
-// spawn starts a process and returns once a line of its output matches ready.
+// spawn starts palmops and returns once a line of its output matches ready.
 func spawn(t testing.TB, ready string, env []string, args ...string) *proc {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proc{t: t, cmd: exec.Command(self, append([]string{asPalmops}, args...)...), done: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), env...)
+	cmd := exec.Command(self, append([]string{asPalmops}, args...)...)
+	cmd.Env = append(os.Environ(), env...)
+	return startProc(t, ready, cmd)
+}
+
+// startProc starts a program and returns once a line of its output matches ready.
+func startProc(t testing.TB, ready string, cmd *exec.Cmd) *proc {
+	t.Helper()
+	p := &proc{t: t, cmd: cmd, done: make(chan struct{})}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -113,9 +125,9 @@ func spawn(t testing.TB, ready string, env []string, args ...string) *proc {
 	select {
 	case <-matched:
 	case <-p.done:
-		t.Fatalf("palmops %s ended:\n%s", strings.Join(args, " "), p.output())
+		t.Fatalf("%q ended:\n%s", cmd.Args, p.output())
 	case <-time.After(2 * time.Minute): // a guard against hanging
-		t.Fatalf("palmops %s is not ready:\n%s", strings.Join(args, " "), p.output())
+		t.Fatalf("%q is not ready:\n%s", cmd.Args, p.output())
 	}
 	return p
 }

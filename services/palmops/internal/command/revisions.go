@@ -12,34 +12,27 @@ import (
 	"strings"
 	"time"
 
-	"palmops/libs/bus"
 	"palmops/libs/conf"
 	"palmops/libs/fault"
 	"palmops/libs/lang"
 	dialog "palmops/services/dialog/app"
 	"palmops/services/dialog/menu"
 	"palmops/services/dialog/policy"
-	"palmops/services/executor/catalog"
 )
 
-// busFlags adds the flags by which a command finds the running system.
+// busFlags is dialFlags for commands about the menus that are kept.
 func busFlags(f *flag.FlagSet) func(ctx context.Context) (*dialog.Revisions, error) {
-	url := f.String("nats", "", "address of the bus (default: NATS_URL)")
-	creds := f.String("creds", "", "NATS user credentials file")
+	dial := dialFlags(f)
 	return func(ctx context.Context) (*dialog.Revisions, error) {
-		if *url == "" {
-			v, err := conf.Env("NATS_URL")
-			if err != nil {
-				return nil, err
-			}
-			*url = v
+		b, err := dial(ctx)
+		if err != nil {
+			return nil, err
 		}
-		if *url == "" {
-			return nil, errors.New("--nats or NATS_URL must say where the bus is; `palmops run --nats-listen 127.0.0.1:4222` offers one")
+		r, err := dialog.RevisionsOn(ctx, b)
+		if err != nil {
+			b.Close()
 		}
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		return dialog.OpenRevisions(ctx, bus.Options{URL: *url, Creds: *creds, Name: "palmops-cli"})
+		return r, err
 	}
 }
 
@@ -227,18 +220,4 @@ func sees(ctx context.Context, someone personFlags, dir, policyFile string, m *m
 		vars := menu.Vars{Person: who.person, At: now.In(m.Zone), Env: n.Env}
 		return lens.Sees(n) && (len(n.Parent.Params) > 0 || n.When.Holds(vars))
 	}, nil
-}
-
-// schema prints a JSON Schema, for editors that complete and check YAML.
-func schema(_ context.Context, s Streams, args []string) error {
-	rest, err := parse(flags(s, "schema"), args)
-	if err != nil {
-		return err
-	}
-	kinds := map[string]func() []byte{"menu": menu.Schema, "policy": policy.Schema, "catalog": catalog.Schema}
-	if len(rest) != 1 || kinds[rest[0]] == nil {
-		return errors.New("which one: menu, policy or catalog")
-	}
-	_, err = s.Out.Write(kinds[rest[0]]())
-	return err
 }

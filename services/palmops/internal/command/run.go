@@ -49,6 +49,7 @@ func runAll(ctx context.Context, s Streams, args []string) error {
 	f.StringVar(&o.Simulator, "simulator", "", "address of the phone page (default: simulator.yaml)")
 	f.StringVar(&o.Practice, "practice", "", "address of the practice cluster (default: simulator.yaml)")
 	f.StringVar(&o.NATSListen, "nats-listen", "", "loopback address at which others may join the embedded NATS server (default: none)")
+	f.BoolVar(&o.NoExecutor, "no-executor", false, "executors run elsewhere, in any language, and join at --nats-listen")
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", "a real cluster instead of the practice one")
 	admin := f.String("admin", DefaultAdmin, "address of /healthz, /readyz and /metrics")
 	level := f.String("log", "warn", "log level: debug, info, warn or error")

@@ -67,13 +67,12 @@ func TestSplitNATSStopped(t *testing.T) {
 			return !slices.ContainsFunc(all, func(p *proc) bool { status, _ := p.get(ctx, "/readyz"); return status != want })
 		})
 	}
-	port := s.nats.Port()
 	outage := func(during func()) {
 		t.Helper()
-		s.nats.Stop()
+		s.nats.kill()
 		ready(http.StatusServiceUnavailable)
 		during()
-		s.nats.Start(port)
+		s.nats.start()
 		ready(http.StatusOK)
 		s.until(ctx, "the test is connected again", func() bool { return s.bus.Ready(ctx) == nil })
 	}

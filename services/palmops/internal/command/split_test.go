@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,7 +21,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"palmops/libs/bus"
-	"palmops/libs/bus/bustest"
 	"palmops/libs/redistest"
 	"palmops/libs/wire"
 	"palmops/services/palmops/internal/outsidetest"
@@ -33,11 +34,12 @@ type split struct {
 	t         testing.TB
 	config    string
 	env       []string
-	nats      *bustest.Server
+	nats      *natsd
 	bus       *bus.Bus // the test's own look at the streams
 	redis     *redistest.Server
 	page      whole // the phones, and the simulator as its process
 	cluster   string
+	simulator string // its address, which is that of WeCom's API
 	gateway   *proc
 	dialogs   [2]*proc
 	executors [2]*proc
@@ -47,17 +49,19 @@ type split struct {
 
 func newSplit(t testing.TB) *split {
 	t.Helper()
-	s := &split{t: t, config: copyConfig(t), nats: bustest.New(t), redis: redistest.New(t)}
-	s.bus = s.nats.Connect("test")
+	// An address of its own, so that a port is still free when its process is started a second time.
+	host := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
+	s := &split{t: t, config: copyConfig(t), nats: newNATS(t, host), redis: redistest.New(t)}
+	s.bus = s.nats.connect(t.Context())
 	s.env = []string{"NATS_URL=" + s.nats.URL(), "REDIS_URL=" + s.redis.URL(), "PALMOPS_KUBECONFIG="}
-	addr := s.settle()
+	addr := s.settle(host)
 	out := Streams{In: strings.NewReader(""), Out: io.Discard, Err: os.Stderr}
 	if code := Main(t.Context(), out, []string{"keys", "init", "--dir", filepath.Join(s.config, "keys")}); code != ExitFine {
 		t.Fatalf("keys init ended with %d", code)
 	}
-	s.cluster = "http://" + addr["cluster"]
+	s.cluster, s.simulator = "http://"+addr["cluster"], "http://"+addr["simulator"]
 	s.page = whole{t: t, proc: s.spawn("simulator")}
-	s.page.phones = story.Phones{Client: client.New("http://"+addr["simulator"], nil)}
+	s.page.phones = story.Phones{Client: client.New(s.simulator, nil)}
 	t.Cleanup(s.page.phones.Client.Close)
 	for i := range 2 {
 		s.executors[i], s.dialogs[i] = s.spawn("executor"), s.spawn("dialog")
@@ -68,11 +72,9 @@ func newSplit(t testing.TB) *split {
 	return s
 }
 
-// settle gives the test addresses of its own. They lie on a loopback address that no other connection uses, so that a port
-// is still free when its process is started a second time.
-func (s *split) settle() map[string]string {
+// settle gives the services addresses on a host that no other connection uses.
+func (s *split) settle(host string) map[string]string {
 	s.t.Helper()
-	host := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
 	addr := map[string]string{}
 	change := []string{"state_dir: .palmops/simulator", "state_dir: " + s.t.TempDir()}
 	for name, shipped := range map[string]string{"gateway": "127.0.0.1:8080", "simulator": "127.0.0.1:8090", "cluster": "127.0.0.1:8092"} {
@@ -109,10 +111,10 @@ func (s *split) spawn(service string) *proc {
 	return s.spawnFrom(s.config, service)
 }
 
-// spawnFrom is spawn with the configuration of another folder.
-func (s *split) spawnFrom(dir, service string) *proc {
+// spawnFrom is spawn with the configuration of another folder, and with further variables, such as another way to the bus.
+func (s *split) spawnFrom(dir, service string, env ...string) *proc {
 	s.t.Helper()
-	p := spawn(s.t, `"serving"`, s.env, service, "--config", filepath.Join(dir, service+".yaml"), "--admin", "127.0.0.1:0")
+	p := spawn(s.t, `"serving"`, slices.Concat(s.env, env), service, "--config", filepath.Join(dir, service+".yaml"), "--admin", "127.0.0.1:0")
 	s.t.Cleanup(func() {
 		if s.t.Failed() {
 			s.t.Logf("%s (process %d) said:\n%s", service, p.cmd.Process.Pid, p.output())
@@ -185,13 +187,17 @@ func (s *split) generation(ctx context.Context, name string) (generation int64, 
 	s.t.Helper()
 	_, body := get(ctx, s.t, s.cluster+"/apis/apps/v1/namespaces/shop/deployments/"+name)
 	var d struct {
-		Metadata struct{ Generation int64 }
-		Spec     struct{ Replicas int32 }
+		Metadata struct {
+			Generation  int64
+			Annotations map[string]string
+		}
+		Spec struct{ Replicas int32 }
 	}
 	if err := json.Unmarshal([]byte(body), &d); err != nil || d.Metadata.Generation == 0 {
 		s.t.Fatalf("%s: %v", body, err)
 	}
-	return d.Metadata.Generation, d.Spec.Replicas
+	changes, _ := strconv.ParseInt(d.Metadata.Annotations["practice.palmops.io/spec-changes"], 10, 64) // none is 0
+	return changes, d.Spec.Replicas
 }
 
 // until looks again and again until a look says yes.

@@ -43,6 +43,7 @@ type Options struct {
 	NATSListen string // lets others join the embedded server at this loopback address, such as further executors
 	RedisURL   string // "" for the embedded store
 	Kubeconfig string // a real cluster instead of the practice one
+	NoExecutor bool   // executors are processes of their own, in any language, and join at NATSListen or NATSURL
 
 	Log      *zap.Logger
 	Registry *prometheus.Registry
@@ -111,18 +112,10 @@ func (s *Stack) build(ctx context.Context, o Options, f files, keys token.KeySet
 		return err
 	}
 
-	hosts := map[string]string{}
-	if o.Kubeconfig == "" {
-		for name := range f.catalog.Clusters {
-			hosts[name] = "http://" + s.simulator.ClusterAddr()
+	if !o.NoExecutor {
+		if err := s.addExecutor(ctx, o, f, keys, link); err != nil {
+			return err
 		}
-	}
-	s.executor, err = executor.New(ctx, executor.Options{
-		Config: f.executor, Catalog: f.catalog, Keys: keys, NATS: link, Log: o.Log, Metrics: o.Registry,
-		KubeHosts: hosts, Kubeconfig: o.Kubeconfig,
-	})
-	if err != nil {
-		return err
 	}
 
 	s.dialog, err = dialog.New(ctx, dialog.Options{
@@ -139,6 +132,18 @@ func (s *Stack) build(ctx context.Context, o Options, f files, keys token.KeySet
 	}
 	s.simulator.SetCallback(s.CallbackURL())
 	return nil
+}
+
+func (s *Stack) addExecutor(ctx context.Context, o Options, f files, keys token.KeySet, link bus.Options) (err error) {
+	practice := ""
+	if o.Kubeconfig == "" {
+		practice = "http://" + s.simulator.ClusterAddr()
+	}
+	s.executor, err = executor.New(ctx, executor.Options{
+		Config: f.executor, Catalog: f.catalog, Keys: keys, NATS: link, Log: o.Log, Metrics: o.Registry,
+		KubeServer: practice, Kubeconfig: o.Kubeconfig,
+	})
+	return err
 }
 
 // files is the configuration, read and checked.
@@ -165,7 +170,7 @@ func load(o Options) (files, error) {
 	f.executor, err = executor.Load(path("executor.yaml"))
 	ps.Merge(path("executor.yaml"), err)
 	if f.executor.Catalog != "" {
-		f.catalog, err = catalog.Load(f.executor.Catalog)
+		f.catalog, err = catalog.Load(f.executor.Catalog, executor.Kinds())
 		ps.Merge(f.executor.Catalog, err)
 	}
 
@@ -201,9 +206,11 @@ func (s *Stack) Parts() []run.Named {
 	if s.redis != nil {
 		parts = append(parts, run.Named{Name: "redis", Part: s.redis})
 	}
-	return append(parts,
-		run.Named{Name: "simulator", Part: s.simulator}, run.Named{Name: "executor", Part: s.executor},
-		run.Named{Name: "dialog", Part: s.dialog}, run.Named{Name: "gateway", Part: s.gateway})
+	parts = append(parts, run.Named{Name: "simulator", Part: s.simulator})
+	if s.executor != nil {
+		parts = append(parts, run.Named{Name: "executor", Part: s.executor})
+	}
+	return append(parts, run.Named{Name: "dialog", Part: s.dialog}, run.Named{Name: "gateway", Part: s.gateway})
 }
 
 // Run serves until ctx ends or a part fails, stops the parts in reverse order, and the stores last.

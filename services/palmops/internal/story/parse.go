@@ -12,6 +12,7 @@
 //	zhangsan> 一行\n又一行          \n is a line break
 //	zhangsan! 确认执行              presses the button with that text on the newest card that still has buttons
 //	  ! 支付事业部                  … and this text does not come back
+//	  [png 900x600] k8s.cpu          … an image of that size comes, with that name
 //	zhangsan< later                waits for something that comes without being asked
 //	  3 → 5
 //	replace policy.yaml without.yaml   from now on the file without.yaml of the archive is the policy

@@ -1,8 +1,11 @@
 package story
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"image"
+	_ "image/png" // the only form that is sent
 	"slices"
 	"strings"
 
@@ -61,10 +64,28 @@ func (p Phones) Heard(ctx context.Context, user string, after int64) ([]string, 
 		}
 		texts := make([]string, len(news))
 		for i, m := range news {
-			texts[i] = m.Text
+			if texts[i], err = p.text(ctx, m); err != nil {
+				return nil, after, err
+			}
 		}
 		return texts, int64(news[len(news)-1].Seq), nil
 	}
+}
+
+// text is a message as a story reads it. An image is fetched, so that only one that can be seen is heard as one.
+func (p Phones) text(ctx context.Context, m client.Message) (string, error) {
+	if m.Kind != client.KindImage || m.File == nil {
+		return m.Text, nil
+	}
+	data, err := p.Client.File(ctx, m.File.MediaID)
+	if err != nil {
+		return "", err
+	}
+	size, form, err := image.DecodeConfig(bytes.NewReader(data))
+	if err != nil {
+		return "", fault.Wrap(fault.Invalid, err, "image "+m.File.Name)
+	}
+	return fmt.Sprintf("[%s %dx%d] %s", form, size.Width, size.Height, m.File.Name), nil
 }
 
 // Last is the newest message the user has.

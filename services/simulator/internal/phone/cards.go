@@ -178,7 +178,8 @@ func (p *Phones) UpdateCard(responseCode string, users []string, change func(tas
 	return missing, err
 }
 
-// PushFile shows a file that the app sent with message/send, and returns its msgid. An unknown person is fault.NotFound.
-func (p *Phones) PushFile(user string, f client.File) (string, error) {
-	return p.push(client.Message{User: user, Via: client.ViaPush, Kind: client.KindFile, MsgType: "file", Text: f.Name, File: &f})
+// PushFile shows a file or, with the kind client.KindImage, an image that the app sent with message/send, and returns its
+// msgid. An unknown person is fault.NotFound.
+func (p *Phones) PushFile(user, kind string, f client.File) (string, error) {
+	return p.push(client.Message{User: user, Via: client.ViaPush, Kind: kind, MsgType: kind, Text: f.Name, File: &f})
 }

@@ -297,7 +297,7 @@ func (f files) Read(id string) (string, []byte, error) {
 func TestFiles(t *testing.T) {
 	g := newGateway(t, accept)
 	w := newWorld(t, g.server.URL, func(o *phone.Options) { o.Files = files{"ID": "<script>"} })
-	if _, err := w.PushFile("LISI", client.File{Name: "日志.txt", Size: 8, MediaID: "ID"}); err != nil {
+	if _, err := w.PushFile("LISI", client.KindFile, client.File{Name: "日志.txt", Size: 8, MediaID: "ID"}); err != nil {
 		t.Fatal(err)
 	}
 	got := w.messages(t, "lisi")
@@ -310,7 +310,7 @@ func TestFiles(t *testing.T) {
 	if _, err := w.client.File(t.Context(), "../users"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("%v", err)
 	}
-	if _, err := w.PushFile("nobody", client.File{}); !fault.Is(err, fault.NotFound) {
+	if _, err := w.PushFile("nobody", client.KindFile, client.File{}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("%v", err)
 	}
 	resp, err := http.Get(w.base + "/sim/files/ID")
@@ -326,5 +326,33 @@ func TestFiles(t *testing.T) {
 	h := resp.Header
 	if h.Get("Content-Type") != "application/octet-stream" || h.Get("X-Content-Type-Options") != "nosniff" || !strings.HasPrefix(h.Get("Content-Disposition"), "attachment; filename") {
 		t.Errorf("%v", h)
+	}
+}
+
+// An image is shown as what it is; nothing else is shown at all.
+func TestImages(t *testing.T) {
+	g := newGateway(t, accept)
+	const picture = "\x89PNG\r\n\x1a\n and more"
+	w := newWorld(t, g.server.URL, func(o *phone.Options) { o.Files = files{"ID": picture, "PAGE": "<html><script>"} })
+	if _, err := w.PushFile("LISI", client.KindImage, client.File{Name: "cpu.png", Size: 8, MediaID: "ID"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.messages(t, "lisi"); len(got) != 1 || got[0].Kind != client.KindImage || got[0].MsgType != "image" || got[0].Text != "cpu.png" || got[0].File.MediaID != "ID" {
+		t.Fatalf("%+v", got)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	for id, want := range map[string]int{"ID": http.StatusOK, "PAGE": http.StatusNotFound, "NONE": http.StatusNotFound} {
+		resp, err := http.Get(w.base + "/sim/images/" + id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || resp.StatusCode != want || (want == http.StatusOK) != (string(body) == picture) {
+			t.Errorf("%s: %d %q %v", id, resp.StatusCode, body, err)
+		}
+		if h := resp.Header; want == http.StatusOK && (h.Get("Content-Type") != "image/png" || h.Get("X-Content-Type-Options") != "nosniff" || !strings.HasPrefix(h.Get("Content-Security-Policy"), "sandbox")) {
+			t.Errorf("%v", h)
+		}
 	}
 }

@@ -31,6 +31,7 @@ const firstEvents = 300
 //	POST /sim/say      {"user","text"}            a person types (client.SayRequest, client.SayResult)
 //	POST /sim/press    {"user","task_id","key"}   a person presses a button of a card (client.PressRequest, client.SayResult)
 //	GET  /sim/files/ID                            downloads a file that the app sent
+//	GET  /sim/images/ID                           shows an image that the app sent
 //	GET  /sim/events                              server-sent events «message» and «delivery» of all people; «live» after the past ones
 //
 // A refusal is {"error": "…"} with 400, 403, 404, 405, 409, 413, 429 or 500.
@@ -41,6 +42,7 @@ func (p *Phones) Handler() http.Handler {
 	mux.HandleFunc("POST /sim/say", serveRequest(p, `{"user","text"}`, p.Say))
 	mux.HandleFunc("POST /sim/press", serveRequest(p, `{"user","task_id","key"}`, p.Press))
 	mux.HandleFunc("GET /sim/files/{id}", p.serveFile)
+	mux.HandleFunc("GET /sim/images/{id}", p.serveImage)
 	mux.HandleFunc("GET /sim/events", p.serveEvents)
 	return mux
 }
@@ -111,9 +113,33 @@ func (p *Phones) serveFile(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, err)
 		return
 	}
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	give(w, "application/octet-stream", data)
+}
+
+// serveImage shows an image, and nothing that is none: see serveFile.
+func (p *Phones) serveImage(w http.ResponseWriter, r *http.Request) {
+	if p.o.Files == nil {
+		refuse(w, http.StatusNotFound, "没有这张图片。")
+		return
+	}
+	_, data, err := p.o.Files.Read(r.PathValue("id"))
+	if err != nil {
+		p.refuse(w, err)
+		return
+	}
+	kind := http.DetectContentType(data)
+	if kind != "image/png" && kind != "image/jpeg" {
+		refuse(w, http.StatusNotFound, "这个文件不是图片。")
+		return
+	}
+	give(w, kind, data)
+}
+
+// give writes content that somebody else has made.
+func give(w http.ResponseWriter, kind string, data []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	h.Set("Content-Type", kind)
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")

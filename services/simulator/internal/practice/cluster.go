@@ -8,8 +8,6 @@ import (
 	"os"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -104,37 +102,4 @@ func (c *Cluster) Run(ctx context.Context) {
 		}
 		timer.Stop()
 	}
-}
-
-// reconcileAll makes one step with every deployment; moved says whether any of them changed.
-func (c *Cluster) reconcileAll() (moved bool, err error) {
-	err = c.store.change(func(t *transaction) error {
-		now := c.timestamp()
-		owned := map[string][]*corev1.Pod{}
-		for _, o := range t.list(pods.name) {
-			if pod, ok := o.(*corev1.Pod); ok && len(pod.OwnerReferences) == 1 {
-				owner := string(pod.OwnerReferences[0].UID)
-				owned[owner] = append(owned[owner], pod)
-			}
-		}
-		for _, o := range t.list(deployments.name) {
-			d, ok := o.(*appsv1.Deployment)
-			if !ok {
-				continue
-			}
-			p := reconcile(d, owned[string(d.UID)], now)
-			for _, pod := range p.remove {
-				t.remove(pods.name, keyOf(pod))
-			}
-			for _, pod := range p.put {
-				t.put(pods.name, pod)
-			}
-			if p.deployment != nil {
-				t.put(deployments.name, p.deployment)
-			}
-			moved = moved || !p.empty()
-		}
-		return nil
-	})
-	return moved && err == nil, err
 }

@@ -21,10 +21,18 @@ func (c *Cluster) discovery(mux *http.ServeMux) {
 		})
 	}
 	apps := deployments.group
-	byGroup[apps] = append(byGroup[apps], metav1.APIResource{
+	scale := metav1.APIResource{
 		Name: "deployments/scale", Namespaced: true, Kind: "Scale", Verbs: metav1.Verbs{"get", "patch", "update"},
 		Group: autoscalingv1.GroupName, Version: autoscalingv1.SchemeGroupVersion.Version,
-	}, metav1.APIResource{Name: "deployments/status", Namespaced: true, Kind: deployments.kind, Verbs: metav1.Verbs{"get"}})
+	}
+	byGroup[apps] = append(byGroup[apps], scale)
+	scale.Name = "statefulsets/scale"
+	core := pods.group
+	byGroup[core] = append(byGroup[core],
+		metav1.APIResource{Name: "pods/log", Namespaced: true, Kind: pods.kind, Verbs: metav1.Verbs{"get"}},
+		metav1.APIResource{Name: "pods/eviction", Namespaced: true, Kind: "Eviction", Verbs: metav1.Verbs{"create"}, Group: "policy", Version: "v1"},
+	)
+	byGroup[apps] = append(byGroup[apps], scale, metav1.APIResource{Name: "deployments/status", Namespaced: true, Kind: deployments.kind, Verbs: metav1.Verbs{"get"}})
 	version := metav1.GroupVersionForDiscovery{GroupVersion: apps.String(), Version: apps.Version}
 	group := metav1.APIGroup{Name: apps.Group, Versions: []metav1.GroupVersionForDiscovery{version}, PreferredVersion: version}
 	mux.HandleFunc("GET /apis", fixed(metav1.APIGroupList{TypeMeta: listType(schema.GroupVersion{Version: "v1"}, "APIGroupList"), Groups: []metav1.APIGroup{group}}))

@@ -28,7 +28,10 @@ func TestDiscovery(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	want := []string{"apps/v1/deployments", "apps/v1/deployments/scale", "apps/v1/deployments/status", "v1/namespaces", "v1/pods"}
+	want := []string{
+		"apps/v1/deployments", "apps/v1/deployments/scale", "apps/v1/deployments/status", "apps/v1/replicasets", "apps/v1/statefulsets", "apps/v1/statefulsets/scale",
+		"v1/events", "v1/namespaces", "v1/nodes", "v1/pods", "v1/pods/eviction", "v1/pods/log",
+	}
 	if !slices.Equal(names, want) {
 		t.Errorf("%v", names)
 	}

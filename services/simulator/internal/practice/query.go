@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -84,7 +85,7 @@ func parseQuery(v url.Values) (query, error) {
 		bad = append(bad, "fieldSelector")
 	} else {
 		for _, r := range q.field.Requirements() {
-			if r.Field != "metadata.name" && r.Field != "metadata.namespace" {
+			if _, known := fieldsOf(&corev1.Event{})[r.Field]; !known && r.Field != nodeField {
 				bad = append(bad, "fieldSelector "+r.Field)
 			}
 		}
@@ -111,8 +112,23 @@ func parseQuery(v url.Values) (query, error) {
 
 // matches says whether an object is selected.
 func (q query) matches(o object) bool {
-	return q.label.Matches(labels.Set(o.GetLabels())) &&
-		q.field.Matches(fields.Set{"metadata.name": o.GetName(), "metadata.namespace": o.GetNamespace()})
+	return q.label.Matches(labels.Set(o.GetLabels())) && q.field.Matches(fieldsOf(o))
+}
+
+const nodeField = "spec.nodeName"
+
+// fieldsOf are the fields of an object that can be selected by.
+func fieldsOf(o object) fields.Set {
+	s := fields.Set{"metadata.name": o.GetName(), "metadata.namespace": o.GetNamespace()}
+	switch x := o.(type) {
+	case *corev1.Pod:
+		s[nodeField] = x.Spec.NodeName
+	case *corev1.Event:
+		s["involvedObject.kind"], s["involvedObject.name"] = x.InvolvedObject.Kind, x.InvolvedObject.Name
+		s["involvedObject.namespace"], s["involvedObject.uid"] = x.InvolvedObject.Namespace, string(x.InvolvedObject.UID)
+		s["type"], s["reason"] = x.Type, x.Reason
+	}
+	return s
 }
 
 func tooLarge(want, have uint64) error {

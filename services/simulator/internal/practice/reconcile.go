@@ -46,8 +46,8 @@ func reconcile(d *appsv1.Deployment, owned []*corev1.Pod, now metav1.Time) plan 
 			old = append(old, pod)
 		}
 	}
-	waiting := notReady(current)
-	canReady := len(waiting) > 0 && len(current)-len(waiting) < limit(d)
+	waiting := placed(notReady(current))
+	canReady := len(waiting) > 0 && len(current)-len(notReady(current)) < limit(d.Annotations)
 	surge, unavailable := rollingBounds(d)
 	switch {
 	case len(old) == 0 && len(current) < want:
@@ -120,8 +120,17 @@ func mayGo(pod *corev1.Pod, owned []*corev1.Pod, least int) bool {
 	return !isReady(pod) || len(owned)-len(notReady(owned))-1 >= least
 }
 
-func limit(d *appsv1.Deployment) int {
-	if n, err := strconv.Atoi(d.Annotations[readyLimit]); err == nil && n >= 0 {
+// placed are the pods that have a node: the others can never be ready.
+func placed(pods []*corev1.Pod) []*corev1.Pod {
+	return slices.DeleteFunc(slices.Clone(pods), func(p *corev1.Pod) bool {
+		return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse
+		})
+	})
+}
+
+func limit(annotations map[string]string) int {
+	if n, err := strconv.Atoi(annotations[readyLimit]); err == nil && n >= 0 {
 		return n
 	}
 	return math.MaxInt
@@ -161,18 +170,22 @@ func victim(pods []*corev1.Pod) *corev1.Pod {
 	})
 }
 
+// newPod makes a pod of a deployment. Its owner and node are given to it when it is stored.
 func newPod(d *appsv1.Deployment, hash string, now metav1.Time) *corev1.Pod {
-	controller := true
+	p := podOf(d, &d.Spec.Template, fmt.Sprintf("%s-%s-%s", d.Name, hash, rand.String(5)), now)
+	p.Labels[hashLabel] = hash // there are labels: a deployment without any is refused
+	p.OwnerReferences = ownedBy(deployments, d)
+	return p
+}
+
+// podOf makes a pod of a template, which is scheduled and not ready.
+func podOf(owner metav1.Object, template *corev1.PodTemplateSpec, name string, now metav1.Time) *corev1.Pod {
 	p := &corev1.Pod{
-		ObjectMeta: *d.Spec.Template.ObjectMeta.DeepCopy(),
-		Spec:       *d.Spec.Template.Spec.DeepCopy(),
+		ObjectMeta: *template.ObjectMeta.DeepCopy(),
+		Spec:       *template.Spec.DeepCopy(),
 		Status:     corev1.PodStatus{Phase: corev1.PodPending, StartTime: &now, QOSClass: corev1.PodQOSBurstable},
 	}
-	p.Name = fmt.Sprintf("%s-%s-%s", d.Name, hash, rand.String(5))
-	p.Namespace, p.UID, p.CreationTimestamp = d.Namespace, newUID(), now
-	p.Labels[hashLabel] = hash // there are labels: a deployment without any is refused
-	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: d.Name, UID: d.UID, Controller: &controller}}
-	p.Spec.NodeName = "practice-node"
+	p.Name, p.Namespace, p.UID, p.CreationTimestamp = name, owner.GetNamespace(), newUID(), now
 	p.Status.Conditions = []corev1.PodCondition{
 		{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: now},
 		{Type: corev1.PodReady, Status: corev1.ConditionFalse, Reason: "ContainersNotReady", LastTransitionTime: now},
@@ -181,9 +194,20 @@ func newPod(d *appsv1.Deployment, hash string, now metav1.Time) *corev1.Pod {
 	return p
 }
 
+// ownedBy is the reference of something that an object has made.
+func ownedBy(r resource, owner metav1.Object) []metav1.OwnerReference {
+	controller := true
+	return []metav1.OwnerReference{{
+		APIVersion: r.group.String(), Kind: r.kind, Name: owner.GetName(), UID: owner.GetUID(), Controller: &controller,
+	}}
+}
+
 func makeReady(pod *corev1.Pod, now metav1.Time) *corev1.Pod {
 	p := pod.DeepCopy()
 	p.Status.Phase = corev1.PodRunning
+	if len(p.UID) > 1 {
+		p.Status.PodIP = fmt.Sprintf("10.1.%d.%d", p.UID[0], p.UID[1]) // nobody answers there
+	}
 	started := true
 	p.Status.ContainerStatuses = nil
 	for _, c := range p.Spec.Containers {

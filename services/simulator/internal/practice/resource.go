@@ -4,6 +4,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -38,7 +39,7 @@ var (
 	}
 	pods = resource{
 		name: "pods", kind: "Pod", group: corev1.SchemeGroupVersion, short: "po", namespaced: true,
-		verbs: metav1.Verbs{"delete", "get", "list", "watch"},
+		verbs: metav1.Verbs{"delete", "get", "list", "patch", "watch"},
 		empty: func() object { return &corev1.Pod{} },
 		list: func(m metav1.ListMeta, objects []object) any {
 			return corev1.PodList{TypeMeta: listType(corev1.SchemeGroupVersion, "PodList"), ListMeta: m, Items: items[corev1.Pod](objects)}
@@ -52,9 +53,43 @@ var (
 			return appsv1.DeploymentList{TypeMeta: listType(appsv1.SchemeGroupVersion, "DeploymentList"), ListMeta: m, Items: items[appsv1.Deployment](objects)}
 		},
 	}
+	nodes = resource{
+		name: "nodes", kind: "Node", group: corev1.SchemeGroupVersion, short: "no",
+		verbs: metav1.Verbs{"get", "list", "patch", "watch"},
+		empty: func() object { return &corev1.Node{} },
+		list: func(m metav1.ListMeta, objects []object) any {
+			return corev1.NodeList{TypeMeta: listType(corev1.SchemeGroupVersion, "NodeList"), ListMeta: m, Items: items[corev1.Node](objects)}
+		},
+	}
+	events = resource{
+		name: "events", kind: "Event", group: corev1.SchemeGroupVersion, short: "ev", namespaced: true,
+		verbs: metav1.Verbs{"get", "list", "watch"},
+		empty: func() object { return &corev1.Event{} },
+		list: func(m metav1.ListMeta, objects []object) any {
+			return corev1.EventList{TypeMeta: listType(corev1.SchemeGroupVersion, "EventList"), ListMeta: m, Items: items[corev1.Event](objects)}
+		},
+	}
+	replicaSets = resource{
+		name: "replicasets", kind: "ReplicaSet", group: appsv1.SchemeGroupVersion, short: "rs", namespaced: true,
+		verbs: metav1.Verbs{"get", "list", "watch"},
+		empty: func() object { return &appsv1.ReplicaSet{} },
+		list: func(m metav1.ListMeta, objects []object) any {
+			return appsv1.ReplicaSetList{TypeMeta: listType(appsv1.SchemeGroupVersion, "ReplicaSetList"), ListMeta: m, Items: items[appsv1.ReplicaSet](objects)}
+		},
+	}
+	statefulSets = resource{
+		name: "statefulsets", kind: "StatefulSet", group: appsv1.SchemeGroupVersion, short: "sts", namespaced: true,
+		verbs: metav1.Verbs{"get", "list", "patch", "watch"},
+		empty: func() object { return &appsv1.StatefulSet{} },
+		list: func(m metav1.ListMeta, objects []object) any {
+			return appsv1.StatefulSetList{TypeMeta: listType(appsv1.SchemeGroupVersion, "StatefulSetList"), ListMeta: m, Items: items[appsv1.StatefulSet](objects)}
+		},
+	}
 )
 
-func allResources() []resource { return []resource{namespaces, pods, deployments} }
+func allResources() []resource {
+	return []resource{namespaces, nodes, pods, events, deployments, replicaSets, statefulSets}
+}
 
 func listType(gv schema.GroupVersion, kind string) metav1.TypeMeta {
 	return metav1.TypeMeta{APIVersion: gv.String(), Kind: kind}
@@ -83,7 +118,7 @@ func (r resource) withType(o object) object {
 // newDecoder reads the bodies of requests in each form that clients send.
 func newDecoder() (runtime.Decoder, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, autoscalingv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, autoscalingv1.AddToScheme, policyv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package practice
 
 import (
 	"slices"
+	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -21,17 +22,19 @@ type sample struct {
 	image           string
 	port            int32
 	readyLimit      string
+	history         []string // images of earlier revisions, the oldest first
+	leastReady      int      // an eviction must leave so many pods ready
 }
 
 func samples() []sample {
 	return []sample{
 		{namespace: "shop", name: "web", replicas: 3, image: "registry.local/shop/web:2.14.3", port: 8080},
-		{namespace: "shop", name: "api", replicas: 2, image: "registry.local/shop/api:5.2.0", port: 9000},
+		{namespace: "shop", name: "api", replicas: 2, image: "registry.local/shop/api:5.2.0", port: 9000, history: []string{"registry.local/shop/api:5.1.0", "registry.local/shop/api:5.1.9"}},
 		{namespace: "shop", name: "cart", replicas: 2, image: "registry.local/shop/cart:1.9.1", port: 9001},
 		{namespace: "shop", name: "worker", replicas: 1, image: "registry.local/shop/worker:3.0.7"},
 		// Never more than one pod gets ready: what a full cluster or a broken image looks like.
 		{namespace: "shop", name: "stuck", replicas: 1, image: "registry.local/shop/stuck:0.0.1", readyLimit: "1"},
-		{namespace: "pay", name: "gateway", replicas: 3, image: "registry.local/pay/gateway:7.1.4", port: 8443},
+		{namespace: "pay", name: "gateway", replicas: 3, image: "registry.local/pay/gateway:7.1.4", port: 8443, leastReady: 2},
 		{namespace: "pay", name: "ledger", replicas: 2, image: "registry.local/pay/ledger:4.6.2", port: 9100},
 		{namespace: "logi", name: "route", replicas: 2, image: "registry.local/logi/route:3.3.0", port: 9200},
 		{namespace: "logi", name: "track", replicas: 3, image: "registry.local/logi/track:1.12.5", port: 9201},
@@ -73,6 +76,9 @@ func furnish(t *transaction, now metav1.Time) {
 			}
 		}
 	}
+	furnishNodes(t, now)
+	furnishStatefulSets(t, now)
+	adopt(t, now)
 }
 
 // put adds a deployment that has got everything it asks for.
@@ -130,6 +136,9 @@ func (s sample) deployment(now metav1.Time) *appsv1.Deployment {
 			},
 			RevisionHistoryLimit: &history, ProgressDeadlineSeconds: &deadline,
 		},
+	}
+	if s.leastReady > 0 {
+		d.Annotations[leastReady] = strconv.Itoa(s.leastReady)
 	}
 	if s.readyLimit != "" {
 		d.Annotations[readyLimit] = s.readyLimit

@@ -50,7 +50,16 @@ func (c *Cluster) Handler() http.Handler {
 	mux.HandleFunc("GET "+one+"/scale", c.answer(c.getScale))
 	mux.HandleFunc("PUT "+one+"/scale", c.answer(c.updateScale))
 	mux.HandleFunc("PATCH "+one+"/scale", c.answer(c.patchScale))
-	mux.HandleFunc("DELETE /api/v1/namespaces/{namespace}/pods/{name}", c.answer(c.deletePod))
+	one = "/apis/apps/v1/namespaces/{namespace}/statefulsets/{name}"
+	mux.HandleFunc("PATCH "+one, c.answer(func(req *http.Request) (any, error) { return c.patchObject(statefulSets, req) }))
+	mux.HandleFunc("GET "+one+"/scale", c.answer(c.getStatefulScale))
+	mux.HandleFunc("PUT "+one+"/scale", c.answer(c.updateStatefulScale))
+	mux.HandleFunc("PATCH /api/v1/nodes/{name}", c.answer(func(req *http.Request) (any, error) { return c.patchObject(nodes, req) }))
+	one = "/api/v1/namespaces/{namespace}/pods/{name}"
+	mux.HandleFunc("PATCH "+one, c.answer(func(req *http.Request) (any, error) { return c.patchObject(pods, req) }))
+	mux.HandleFunc("DELETE "+one, c.answer(c.deletePod))
+	mux.HandleFunc("POST "+one+"/eviction", c.answer(c.evictPod))
+	mux.HandleFunc("GET "+one+"/log", c.podLog)
 	return c.fallback(mux)
 }
 
@@ -140,19 +149,4 @@ func (c *Cluster) get(res resource, r *http.Request) (any, error) {
 		return nil, apierrors.NewNotFound(res.groupResource(), r.PathValue("name"))
 	}
 	return o, nil
-}
-
-// deletePod lets a pod go; the controller makes another one.
-func (c *Cluster) deletePod(r *http.Request) (any, error) {
-	var gone object
-	err := c.store.change(func(t *transaction) error {
-		o, ok := t.get(pods.name, requestKey(r))
-		if !ok {
-			return apierrors.NewNotFound(pods.groupResource(), r.PathValue("name"))
-		}
-		gone = o
-		t.remove(pods.name, keyOf(o))
-		return nil
-	})
-	return gone, err
 }

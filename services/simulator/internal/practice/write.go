@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"reflect"
+	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -46,6 +48,7 @@ func (c *Cluster) changeDeployment(r *http.Request, edit func(*appsv1.Deployment
 		}
 		d.UID, d.CreationTimestamp, d.Generation, d.ResourceVersion = old.UID, old.CreationTimestamp, old.Generation, old.ResourceVersion
 		d.ManagedFields = nil
+		countChanges(old, d)
 		old.Status.DeepCopyInto(&d.Status)
 		deployments.withType(d)
 		if d.Spec.Replicas == nil {
@@ -60,12 +63,32 @@ func (c *Cluster) changeDeployment(r *http.Request, edit func(*appsv1.Deployment
 			return nil
 		}
 		if !same(old.Spec, d.Spec) {
+			countChange(d)
+		}
+		if !same(old.Spec, d.Spec) || !maps.Equal(old.Annotations, d.Annotations) { // both count, as in a real cluster
 			d.Generation++
 		}
 		t.put(deployments.name, d)
 		return nil
 	})
 	return out, err
+}
+
+// SpecChanges is the annotation that counts how often the spec of a deployment was changed: whoever practises can tell one
+// effect from two, which the generation does not say, since annotations move it too. No client can write it.
+const SpecChanges = "practice.palmops.io/spec-changes"
+
+func countChanges(old, d *appsv1.Deployment) {
+	if n, counted := old.Annotations[SpecChanges]; counted {
+		metav1.SetMetaDataAnnotation(&d.ObjectMeta, SpecChanges, n)
+	} else {
+		delete(d.Annotations, SpecChanges)
+	}
+}
+
+func countChange(d *appsv1.Deployment) {
+	n, _ := strconv.Atoi(d.Annotations[SpecChanges]) // nothing counts as none
+	metav1.SetMetaDataAnnotation(&d.ObjectMeta, SpecChanges, strconv.Itoa(n+1))
 }
 
 // same compares as JSON: two clients write the same object with nil or with empty maps.

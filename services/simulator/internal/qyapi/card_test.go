@@ -275,6 +275,12 @@ func TestMedia(t *testing.T) {
 	}
 	png := append([]byte("\x89PNG\r\n\x1a\n"), make([]byte, 20)...)
 	image, _ := w.upload(0, "image", "media", "a.png", png)["media_id"].(string)
+	for id, code := range map[string]int{image: 0, id: 40007, "": 41006} {
+		w.send(code, fmt.Sprintf(`{"touser":"lisi","msgtype":"image","agentid":1000002,"image":{"media_id":%q}}`, id))
+	}
+	if got := w.shown[len(w.shown)-1]; got != "lisi image a.png" {
+		t.Errorf("%s", got)
+	}
 	w.upload(0, "voice", "media", "a.amr", []byte("#!AMR\n12345"))
 	w.upload(0, "video", "media", "a.mp4", append([]byte("\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"), 0))
 	for _, c := range []struct {

@@ -26,8 +26,8 @@ const maxBody = 1 << 20
 type Phones interface {
 	// Push shows a text and returns its id; fault.NotFound when there is no such person.
 	Push(user, msgType, text string) (msgID string, err error)
-	// PushFile shows a file, as Push does.
-	PushFile(user string, f client.File) (msgID string, err error)
+	// PushFile shows a file or, with the kind client.KindImage, an image, as Push does.
+	PushFile(user, kind string, f client.File) (msgID string, err error)
 	// PushCard shows a card to people, with a response code when answer is set; fault.Conflict when its task id has been used.
 	PushCard(users []string, c client.Card, answer bool) (msgID, responseCode string, err error)
 	// UpdateCard uses up a response code and changes the card for people, nil for all; missing are those who do not have it, in lower

@@ -42,8 +42,8 @@ func (p *phones) Push(user, msgType, text string) (string, error) {
 	return fmt.Sprintf("id%d", len(p.shown)), nil
 }
 
-func (p *phones) PushFile(user string, f client.File) (string, error) {
-	return p.Push(user, "file", f.Name)
+func (p *phones) PushFile(user, kind string, f client.File) (string, error) {
+	return p.Push(user, kind, f.Name)
 }
 
 func (p *phones) PushCard(users []string, c client.Card, _ bool) (string, string, error) {

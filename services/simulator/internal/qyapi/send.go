@@ -21,11 +21,15 @@ type sendRequest struct {
 	Text     *struct{ Content string } `json:"text"`
 	Markdown *struct{ Content string } `json:"markdown"`
 	Card     *templateCard             `json:"template_card"`
-	File     *struct {
-		MediaID string `json:"media_id"`
-	} `json:"file"`
-	Check    int  `json:"enable_duplicate_check"`
-	Interval *int `json:"duplicate_check_interval"` // seconds; default 1800, at most 4 h
+	File     *mediaRef                 `json:"file"`
+	Image    *mediaRef                 `json:"image"`
+	Check    int                       `json:"enable_duplicate_check"`
+	Interval *int                      `json:"duplicate_check_interval"` // seconds; default 1800, at most 4 h
+}
+
+// mediaRef names something that was uploaded.
+type mediaRef struct {
+	MediaID string `json:"media_id"`
 }
 
 const (
@@ -96,7 +100,7 @@ func (a *API) delivered(d client.Delivery, to []string) {
 	}
 }
 
-// content is what a message shows: a text of a type, a card, or a file.
+// content is what a message shows: a text of a type, a card, or a file, which may be an image.
 type content struct {
 	msgType string
 	text    string
@@ -120,12 +124,16 @@ func (a *API) content(m sendRequest) (content, reply) {
 		card, refused := a.shown(m.Card)
 		out.card, out.answer = &card, refused.code == codeOK && (card.CardType == cardButtons || m.Card.ActionMenu != nil)
 		return out, refused
-	case "file":
-		if m.File == nil || m.File.MediaID == "" {
+	case "file", "image":
+		ref := m.File
+		if m.MsgType == "image" {
+			ref = m.Image
+		}
+		if ref == nil || ref.MediaID == "" {
 			return out, reply{code: codeMediaMissing}
 		}
-		f, known := a.o.Media.Stat(m.File.MediaID)
-		if !known || f.Kind != "file" {
+		f, known := a.o.Media.Stat(ref.MediaID)
+		if !known || f.Kind != m.MsgType {
 			return out, reply{code: codeMediaID}
 		}
 		out.file = &client.File{Name: f.Name, Size: f.Size, MediaID: f.ID}
@@ -172,7 +180,7 @@ func (a *API) push(to []string, what content) (out sentMessage, err error) {
 	for _, user := range to {
 		var id string
 		if what.file != nil {
-			id, err = a.o.Phones.PushFile(user, *what.file)
+			id, err = a.o.Phones.PushFile(user, what.msgType, *what.file)
 		} else {
 			id, err = a.o.Phones.Push(user, what.msgType, what.text)
 		}

@@ -49,33 +49,45 @@ func (k *Kind) Target(kind.Query) string { return "" }
 
 // Prepare has nothing to read; any arguments that the catalog allows are good.
 func (k *Kind) Prepare(_ context.Context, w kind.Work) (json.RawMessage, error) {
-	if w.Action.Verb != catalog.VerbRun {
+	if w.Action.Verb != verbRun && w.Action.Verb != verbShow {
 		return nil, fault.New(fault.Internal, "drill cannot do %q", w.Action.Verb)
 	}
 	return nil, nil
 }
 
+// Plan says the arguments: a drill changes nothing, so that there is nothing else to say.
+func (k *Kind) Plan(_ context.Context, w kind.Work, _ json.RawMessage) (string, error) {
+	return texts.Say(w.Lang, "run.plan", number(w.Args, "seconds", 0), arguments(w)), nil
+}
+
+// Secrets are none.
+func (k *Kind) Secrets() []string { return nil }
+
 // Apply lets the time pass that was asked for, and prints the lines.
 func (k *Kind) Apply(ctx context.Context, w kind.Work, _ json.RawMessage, hand kind.Hand) kind.Result {
 	say := func(key string, args ...any) string { return texts.Say(w.Lang, key, args...) }
 	seconds, lines := number(w.Args, "seconds", 0), number(w.Args, "lines", 0)
-	for passed := 0; passed < seconds; {
+	passed := 0
+	for ctx.Err() == nil && passed < seconds {
 		step := min(progressEvery, seconds-passed)
 		began := time.Now()
 		if kind.Pause(ctx, time.Duration(step)*k.second) != nil {
 			passed += min(step, int(time.Since(began)/k.second))
-			switch cause := context.Cause(ctx); {
-			case errors.Is(cause, kind.ErrCanceled):
-				return kind.Canceled(say("run.canceled", passed, seconds))
-			case errors.Is(cause, kind.ErrStopping):
-				return kind.Failed(say("run.stopping", passed, seconds))
-			case errors.Is(cause, kind.ErrLost):
-				return kind.Failed(say("run.taken", passed, seconds))
-			}
-			return kind.TimedOut(say("run.late", int(w.Timeout.Seconds()), passed, seconds))
+			break
 		}
 		passed += step
 		hand.Progress(say("run.progress", passed, seconds))
+	}
+	if ctx.Err() != nil {
+		switch cause := context.Cause(ctx); {
+		case errors.Is(cause, kind.ErrCanceled):
+			return kind.Canceled(say("run.canceled", passed, seconds))
+		case errors.Is(cause, kind.ErrStopping):
+			return kind.Failed(say("run.stopping", passed, seconds))
+		case errors.Is(cause, kind.ErrLost):
+			return kind.Failed(say("run.taken", passed, seconds))
+		}
+		return kind.TimedOut(say("run.late", int(w.Timeout.Seconds()), passed, seconds))
 	}
 	r := kind.Ended(say("run.done", seconds, arguments(w)))
 	var out strings.Builder
@@ -83,6 +95,9 @@ func (k *Kind) Apply(ctx context.Context, w kind.Work, _ json.RawMessage, hand k
 		fmt.Fprintln(&out, say("run.line", n+1))
 	}
 	r.Output = strings.TrimSuffix(out.String(), "\n")
+	if wanted, _ := w.Args["image"].(bool); wanted && w.Action.Verb == verbShow {
+		r.Image = picture()
+	}
 	return r
 }
 
@@ -105,16 +120,16 @@ func (k *Kind) Probe(_ context.Context, w kind.Work, _ json.RawMessage) kind.Res
 
 // Answer gives what the catalog's settings say, after the delay that they ask for.
 func (k *Kind) Answer(ctx context.Context, q kind.Query) (wire.Answer, error) {
-	set := q.Action.Settings
+	set, _ := q.Action.Settings.(Settings)
 	if err := kind.Pause(ctx, set.Delay); err != nil {
 		return wire.Answer{}, fault.WithText(fault.Wrap(fault.Transient, err, "delay of the drill"), texts.Say(q.Lang, "answer.late"))
 	}
 	switch q.Action.Verb {
-	case catalog.VerbList:
+	case verbList:
 		return wire.Answer{Items: items(set.Items, q.Args)}, nil
-	case catalog.VerbState:
+	case verbState:
 		return wire.Answer{Fields: maps.Clone(set.Fields)}, nil
-	case catalog.VerbGuide:
+	case verbGuide:
 		if set.Guide == nil {
 			return wire.Answer{}, fault.New(fault.Internal, "action %s has no guide", q.Action.Name)
 		}

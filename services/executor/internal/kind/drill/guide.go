@@ -6,17 +6,16 @@ import (
 
 	"palmops/libs/lang"
 	"palmops/libs/wire"
-	"palmops/services/executor/catalog"
 )
 
 // view is what a guide shows after the answers typed so far, each by its key.
-func view(root *catalog.Guide, typed []string, t lang.Tag) *wire.View {
+func view(root *Guide, typed []string, t lang.Tag) *wire.View {
 	at := root
 	for _, key := range typed {
 		if len(at.Answers) == 0 {
 			return &wire.View{Refuse: texts.Say(t, "guide.end")}
 		}
-		i := slices.IndexFunc(at.Answers, func(a catalog.Answer) bool { return a.Key == key })
+		i := slices.IndexFunc(at.Answers, func(a Answer) bool { return a.Key == key })
 		if i < 0 {
 			return &wire.View{Refuse: texts.Say(t, "guide.refuse", key)}
 		}

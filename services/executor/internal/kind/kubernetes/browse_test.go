@@ -53,7 +53,7 @@ func TestBrowse(t *testing.T) {
 		{"shop-../../secrets", lang.Chinese, wire.View{Refuse: "shop 中没有部署 ../../secrets。请从列表中选择，或输入完整名称。"}},
 		{"shop-web-1", lang.Chinese, wire.View{Refuse: "这里没有可以选择的内容。请返回上一级。"}},
 	} {
-		q := query(catalog.VerbBrowse, map[string]any{catalog.NodeInputs: c.inputs})
+		q := query(verbBrowse, map[string]any{catalog.NodeInputs: c.inputs})
 		q.Lang = c.tag
 		got, err := k.Answer(within60(t), q)
 		if err != nil || got.View == nil {
@@ -68,7 +68,7 @@ func TestBrowse(t *testing.T) {
 		status(w, 500, metav1.StatusReasonInternalError)
 		return true
 	}
-	if _, err := k.Answer(within60(t), query(catalog.VerbBrowse, nil)); !fault.Is(err, fault.Transient) {
+	if _, err := k.Answer(within60(t), query(verbBrowse, nil)); !fault.Is(err, fault.Transient) {
 		t.Errorf("API down: %v", err)
 	}
 }

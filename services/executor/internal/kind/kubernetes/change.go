@@ -6,55 +6,59 @@ import (
 	"errors"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-
 	"palmops/libs/fault"
 	"palmops/libs/lang"
 	"palmops/libs/wire"
-	"palmops/services/executor/catalog"
 	"palmops/services/executor/internal/kind"
 )
 
 // conflicts is how often a change is tried again because the object had moved on in a way that does not matter to it.
 const conflicts = 5
 
-// change is one change of a deployment at work. What it wants is its goal's business; how to make sure that it takes effect
+// change is one change of one object at work. What it wants is its goal's business; how to make sure that it takes effect
 // at most once and is reported truly is the same for every goal.
 type change struct {
 	*cluster
 	goal  goal
-	ns    string
+	res   resource
+	ns    string // "" for a node
 	name  string
 	work  kind.Work
 	hand  kind.Hand
 	retry time.Duration
+	clock func() time.Time
 	base  before // as the record has it
 	now   before // as last read; what the next request is fenced by
 }
 
-// goal is what a change wants of its deployment: a number of replicas, or new pods.
+var _ operation = (*change)(nil)
+
+// goal is what a change wants of its object: a number of replicas, new pods, the end of a pod.
 type goal interface {
 	// check refuses, before anything is done, what the person did not mean, and adds to b what the goal needs besides.
-	check(c *change, b *before, now time.Time) error
-	// met says that the deployment as it was read needs no request.
+	check(ctx context.Context, c *change, b *before, o *object) error
+	// plan says what send would change.
+	plan(c *change) string
+	// met says that the object as it was read needs no request.
 	met(b before) bool
 	// send makes the request, fenced by c.now.
 	send(ctx context.Context, c *change) error
-	// found judges a deployment with the same UID after a conflict. In doubt an earlier request may have taken effect.
-	found(c *change, d *appsv1.Deployment, doubt bool) (finding, kind.Result)
+	// found judges an object with the same UID after a conflict. In doubt an earlier request may have taken effect.
+	found(c *change, o *object, doubt bool) (finding, kind.Result)
 	// verdict judges what a lost request came to. Fenced says that none is under way any more; the UID is the same.
-	verdict(c *change, d *appsv1.Deployment, fenced bool) kind.Result
+	verdict(c *change, o *object, fenced bool) kind.Result
 	// seen judges one state after the request; false is to wait on. The UID is the same.
-	seen(c *change, d *appsv1.Deployment) (kind.Result, bool)
+	seen(c *change, o *object) (kind.Result, bool)
 	// late is the truth when the waiting ended; last is nil when nothing was seen.
-	late(c *change, last *appsv1.Deployment, cause error) kind.Result
-	// Sentences about a request that has been made: the deployment was deleted since, or made anew, whether it took effect is
-	// not known, cannot be looked at (with the reason), or cannot be told because the deployment is another one now.
-	deleted(c *change) string
-	recreated(c *change) string
+	late(c *change, last *object, cause error) kind.Result
+	// deleted and recreated judge that the object went away while it was waited for.
+	deleted(c *change) kind.Result
+	recreated(c *change) kind.Result
+	// gone judges that the object is not there any more when a lost request is looked after; o is the one in its place, or nil.
+	gone(c *change, o *object) kind.Result
+	// Sentences about a request of which it is not known whether it took effect, and which cannot be looked at (with the reason).
 	unsure(c *change) string
 	unreachable(c *change, why string) string
-	gone(c *change, d *appsv1.Deployment) string
 }
 
 // finding is what follows from a look after a conflict.
@@ -67,68 +71,85 @@ const (
 	over                   // the result says why
 )
 
-func (c *change) what() string { return c.ns + "/" + c.name }
+func (c *change) what() string {
+	if c.ns == "" {
+		return c.name
+	}
+	return c.ns + "/" + c.name
+}
 
 func (c *change) say(key string, args ...any) string { return texts.Say(c.work.Lang, key, args...) }
 
+// noun is what the object is called in a sentence.
+func (c *change) noun() string { return c.say(c.res.noun) }
+
+func (c *change) target() string { return targetName(c.work.Action.Target, c.ns, c.res, c.name) }
+
 // changeOf makes the change that an action is about.
-func (k *Kind) changeOf(w kind.Work) (*change, error) {
-	cl, err := k.cluster(w.Action)
-	if err != nil {
-		return nil, err
-	}
-	c := &change{cluster: cl, ns: text(w.Args, "namespace"), name: text(w.Args, "deployment"), work: w, retry: k.retry}
-	if c.ns == "" || c.name == "" {
-		return nil, fault.New(fault.Invalid, "%s: namespace or deployment is missing", w.Action.Verb)
+func (k *Kind) changeOf(cl *cluster, w kind.Work) (*change, error) {
+	c := &change{cluster: cl, ns: text(w.Args, argNamespace), work: w, retry: k.retry, clock: k.now}
+	var err error
+	switch w.Action.Verb {
+	case verbScale, verbScaleStatefulSet:
+		c.goal, err = scaleOf(w.Args)
+	case verbRestart, verbRestartStatefulSet:
+		c.goal = restarting
+	case verbUndo:
+		c.goal = undoOf(w.Args)
+	case verbDeletePod:
+		c.goal = deletion{grace: graceOf(w.Args)}
+	case verbCordon, verbUncordon:
+		c.goal = cordon{closed: w.Action.Verb == verbCordon}
+	default:
+		return nil, fault.New(fault.Internal, "kubernetes cannot do %q", w.Action.Verb)
 	}
 	switch w.Action.Verb {
-	case catalog.VerbScale:
-		c.goal, err = scaleOf(w.Args)
-	case catalog.VerbRestart:
-		c.goal = restart{}
+	case verbScaleStatefulSet, verbRestartStatefulSet:
+		c.res = statefulRes
+	case verbDeletePod:
+		c.res = podRes
+	case verbCordon, verbUncordon:
+		c.res, c.ns = nodeRes, ""
 	default:
-		err = fault.New(fault.Internal, "kubernetes cannot do %q", w.Action.Verb)
+		c.res = deploymentRes
+	}
+	c.name = text(w.Args, c.res.one)
+	if c.name == "" || c.ns == "" && !c.res.global {
+		return nil, fault.New(fault.Invalid, "%s: namespace or %s is missing", w.Action.Verb, c.res.one)
 	}
 	return c, err
 }
 
-// resume makes the change of a record, with what Prepare had read.
-func (k *Kind) resume(w kind.Work, raw json.RawMessage) (*change, error) {
-	c, err := k.changeOf(w)
-	if err != nil {
-		return nil, err
+func graceOf(args map[string]any) *int64 {
+	if n, given := integer(args, argGrace); given {
+		return &n
 	}
-	if err := json.Unmarshal(raw, &c.base); err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "what was read before")
+	return nil
+}
+
+func (c *change) resume(raw json.RawMessage) error {
+	if err := take(raw, &c.base); err != nil {
+		return err
 	}
 	c.now = c.base
-	return c, nil
+	return nil
 }
 
-// Prepare reads the deployment and refuses what is not as it was confirmed. A cluster that cannot be reached is asked again for
-// as long as the context allows.
-func (k *Kind) Prepare(ctx context.Context, w kind.Work) (json.RawMessage, error) {
-	c, err := k.changeOf(w)
+func (c *change) prepare(ctx context.Context) (any, error) {
+	o, err := c.read(ctx)
 	if err != nil {
+		return nil, explain(err, c.work.Lang, c.what())
+	}
+	b := beforeOf(o)
+	if err := c.goal.check(ctx, c, &b, o); err != nil {
 		return nil, err
 	}
-	d, err := c.read(ctx)
-	if err != nil {
-		return nil, explain(err, w.Lang, c.what())
-	}
-	b := beforeOf(d)
-	if err := c.goal.check(c, &b, k.now()); err != nil {
-		return nil, err
-	}
-	return json.Marshal(b)
+	return b, nil
 }
 
-// Apply makes the change and waits until all replicas are as they are wanted.
-func (k *Kind) Apply(ctx context.Context, w kind.Work, raw json.RawMessage, hand kind.Hand) kind.Result {
-	c, err := k.resume(w, raw)
-	if err != nil {
-		return kind.Failed(texts.Say(w.Lang, "change.broken"))
-	}
+func (c *change) plan() string { return c.goal.plan(c) }
+
+func (c *change) apply(ctx context.Context, hand kind.Hand) kind.Result {
 	c.hand = hand
 	if !c.goal.met(c.base) {
 		if done := c.set(ctx); done != nil {
@@ -136,6 +157,16 @@ func (k *Kind) Apply(ctx context.Context, w kind.Work, raw json.RawMessage, hand
 		}
 	}
 	return c.follow(ctx)
+}
+
+// read gets the object, again and again while the API does not answer, until the context ends.
+func (c *change) read(ctx context.Context) (*object, error) {
+	var o *object
+	err := c.insist(ctx, c.retry, func() (err error) {
+		o, err = c.get(ctx, c.res, c.ns, c.name)
+		return err
+	})
+	return o, err
 }
 
 // set makes the request; nil means that it has taken effect. A request whose answer was lost is repeated as it is: the fence
@@ -179,18 +210,18 @@ func (c *change) set(ctx context.Context) *kind.Result {
 
 // look reads the object after a conflict. Set means that it is as it is wanted already.
 func (c *change) look(ctx context.Context, doubt bool) (done *kind.Result, set bool) {
-	d, err := c.read(ctx)
+	o, err := c.read(ctx)
 	if err != nil {
 		return c.giveUp(ctx, err, doubt), false
 	}
-	if string(d.UID) != c.base.UID {
+	if string(o.UID) != c.base.UID {
 		if doubt {
 			return c.settle(ctx), false
 		}
 		r := kind.Failed(c.say("change.recreated", c.what()))
 		return &r, false
 	}
-	switch f, r := c.goal.found(c, d, doubt); f {
+	switch f, r := c.goal.found(c, o, doubt); f {
 	case reached:
 		return nil, true
 	case unclear:
@@ -198,8 +229,8 @@ func (c *change) look(ctx context.Context, doubt bool) (done *kind.Result, set b
 	case over:
 		return &r, false
 	}
-	next := beforeOf(d)
-	next.Mark = c.base.Mark
+	next := beforeOf(o)
+	next.Mark, next.Revision, next.Source = c.base.Mark, c.base.Revision, c.base.Source
 	c.now, c.base = next, next // surely not by us
 	return nil, false
 }

@@ -2,9 +2,11 @@ package kubernetes
 
 import (
 	"encoding/json"
-	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -16,139 +18,54 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeAPI is an API server with namespaces and deployments, optimistic concurrency and watches. Replicas become ready when the
-// test says so, or at once.
+// fakeAPI is an API server with optimistic concurrency and watches of single objects. What a controller or a kubelet would do
+// happens when the test says so, or at once.
 type fakeAPI struct {
 	t   *testing.T
 	srv *httptest.Server
 
-	mu         sync.Mutex
-	rv         int
-	namespaces []string
-	deps       map[string]*appsv1.Deployment // by namespace/name
-	watches    map[int]*fakeWatch
-	nextWatch  int
-	changed    chan struct{} // closed and replaced at every new watch
-	auto       bool          // replicas are ready as soon as they are wanted
+	mu        sync.Mutex
+	rv        int
+	objects   map[string]fakeObject // by resource/namespace/name
+	watches   map[int]*fakeWatch
+	nextWatch int
+	changed   chan struct{} // closed and replaced at every new watch
+	auto      bool          // replicas are ready as soon as they are wanted, and pods gone as soon as they are deleted
+	page      int           // most items on a page, whatever the limit
 	// hook may answer a request instead of the server; before a change it may also change things itself. It is called
 	// without the lock.
-	hook     func(w http.ResponseWriter, r *http.Request) bool
-	requests []string
-}
-
-type fakeWatch struct {
-	key    string
-	events chan watchEvent
-	end    chan struct{}
-}
-
-type watchEvent struct {
-	Type   string `json:"type"`
-	Object any    `json:"object"`
+	hook      func(w http.ResponseWriter, r *http.Request) bool
+	requests  []string
+	logs      func(w http.ResponseWriter, r *http.Request, pod string)
+	budget    func(pod string) string // why a pod may not be evicted; "" when it may
+	evictions int
 }
 
 func newFakeAPI(t *testing.T) *fakeAPI {
 	t.Helper()
 	f := &fakeAPI{
-		t: t, rv: 100, namespaces: []string{"default", "kube-system", "pay", "shop"}, deps: map[string]*appsv1.Deployment{},
-		watches: map[int]*fakeWatch{}, changed: make(chan struct{}), auto: true,
+		t: t, rv: 100, objects: map[string]fakeObject{}, watches: map[int]*fakeWatch{}, changed: make(chan struct{}), auto: true, page: 2,
+		budget: func(string) string { return "" },
 	}
 	f.srv = httptest.NewServer(http.HandlerFunc(f.serve))
 	t.Cleanup(func() {
-		f.mu.Lock()
-		for _, w := range f.watches {
-			close(w.end)
-		}
-		f.watches = map[int]*fakeWatch{}
-		f.mu.Unlock()
+		f.endWatches()
 		f.srv.Close()
 	})
+	for _, n := range []string{"default", "kube-system", "pay", "shop"} {
+		f.put("namespaces", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: n}})
+	}
 	f.add("shop", "web", 3)
 	f.add("shop", "api", 2)
 	return f
-}
-
-func (f *fakeAPI) add(ns, name string, replicas int32) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.rv++
-	f.deps[ns+"/"+name] = &appsv1.Deployment{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, UID: types.UID(fmt.Sprint("uid-", ns, name, f.rv)), ResourceVersion: strconv.Itoa(f.rv), Generation: 1},
-		Spec:       appsv1.DeploymentSpec{Replicas: &replicas},
-		Status:     appsv1.DeploymentStatus{ObservedGeneration: 1, Replicas: replicas, UpdatedReplicas: replicas, ReadyReplicas: replicas},
-	}
-}
-
-// change changes a deployment as somebody else would, or its controller.
-func (f *fakeAPI) change(key string, change func(d *appsv1.Deployment)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.changeLocked(key, change)
-}
-
-func (f *fakeAPI) changeLocked(key string, change func(d *appsv1.Deployment)) {
-	d := f.deps[key].DeepCopy()
-	change(d)
-	f.rv++
-	d.ResourceVersion = strconv.Itoa(f.rv)
-	f.deps[key] = d
-	for _, w := range f.watches {
-		if w.key == key {
-			w.events <- watchEvent{"MODIFIED", d.DeepCopy()}
-		}
-	}
-}
-
-func setReplicas(n int32) func(*appsv1.Deployment) {
-	return func(d *appsv1.Deployment) { d.Spec.Replicas = &n; d.Generation++ }
-}
-
-func setRestarted(at string) func(*appsv1.Deployment) {
-	return func(d *appsv1.Deployment) {
-		d.Spec.Template.Annotations = map[string]string{RestartAnnotation: at}
-		d.Generation++
-	}
-}
-
-func setReady(total, ready int32) func(*appsv1.Deployment) {
-	return func(d *appsv1.Deployment) {
-		d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: total, UpdatedReplicas: total, ReadyReplicas: ready}
-	}
-}
-
-func (f *fakeAPI) get(key string) *appsv1.Deployment {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.deps[key].DeepCopy()
-}
-
-// watched waits until somebody watches.
-func (f *fakeAPI) watched() {
-	for {
-		f.mu.Lock()
-		n, changed := len(f.watches), f.changed
-		f.mu.Unlock()
-		if n > 0 {
-			return
-		}
-		<-changed
-	}
-}
-
-// endWatches ends all watches, as a server that restarts does.
-func (f *fakeAPI) endWatches() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for id, w := range f.watches {
-		close(w.end)
-		delete(f.watches, id)
-	}
 }
 
 func (f *fakeAPI) count(prefix string) int {
@@ -164,19 +81,30 @@ func (f *fakeAPI) count(prefix string) int {
 }
 
 func status(w http.ResponseWriter, code int, reason metav1.StatusReason) {
+	refuse(w, code, reason, string(reason), nil)
+}
+
+func refuse(w http.ResponseWriter, code int, reason metav1.StatusReason, message string, details *metav1.StatusDetails) {
 	w.Header().Set("Content-Type", "application/json")
-	if code == 429 {
+	if code == 429 && details == nil {
 		w.Header().Set("Retry-After", "1")
 	}
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(metav1.Status{ // the client is a test
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: "Failure", Code: int32(code), Reason: reason, Message: string(reason),
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: "Failure", Code: int32(code), Reason: reason, Message: message, Details: details,
 	})
 }
 
 func reply(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(v) // as above
+}
+
+// cut ends the connection: no answer.
+func cut(w http.ResponseWriter) {
+	if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
+		_ = conn.Close()
+	}
 }
 
 func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
@@ -188,159 +116,235 @@ func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	path := strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	switch {
-	case r.URL.Path == "/api/v1/namespaces":
-		f.listNamespaces(w, r)
-	case len(path) == 6 && path[5] == "deployments" && r.URL.Query().Get("watch") != "":
-		name := strings.TrimPrefix(r.URL.Query().Get("fieldSelector"), "metadata.name=")
-		f.watch(w, r, path[4]+"/"+name)
-	case len(path) == 6 && path[5] == "deployments":
-		f.listDeployments(w, r, path[4])
-	case len(path) >= 7 && path[5] == "deployments":
-		f.deployment(w, r, path[4]+"/"+path[6], len(path) == 8 && path[7] == "scale")
-	default:
+	path = path[2+min(1, len(path[0])-len("api")):] // after api/v1 or apis/apps/v1
+	ns := ""
+	if len(path) > 2 && path[0] == "namespaces" {
+		ns, path = path[1], path[2:]
+	}
+	switch resource := path[0]; {
+	case kinds[resource] == nil:
 		status(w, 404, metav1.StatusReasonNotFound)
+	case len(path) == 1 && r.URL.Query().Get("watch") != "":
+		f.watch(w, r, resource+"/"+ns+"/"+strings.TrimPrefix(r.URL.Query().Get("fieldSelector"), "metadata.name="))
+	case len(path) == 1:
+		f.list(w, r, resource, ns)
+	case len(path) == 3 && path[2] == "log" && f.logs != nil:
+		f.logs(w, r, ns+"/"+path[1])
+	default:
+		f.one(w, r, resource+"/"+ns+"/"+path[1], strings.Join(path[2:], "/"))
 	}
 }
 
-// forbidPatches is a cluster that lets nobody patch.
-func (f *fakeAPI) forbidPatches() {
-	f.hook = func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Method != http.MethodPatch {
-			return false
-		}
-		status(w, http.StatusForbidden, metav1.StatusReasonForbidden)
-		return true
-	}
-}
-
-func (f *fakeAPI) listNamespaces(w http.ResponseWriter, r *http.Request) {
+func (f *fakeAPI) list(w http.ResponseWriter, r *http.Request, resource, ns string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	list := corev1.NamespaceList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "NamespaceList"}}
-	from, _ := strconv.Atoi(r.URL.Query().Get("continue"))
-	for i := from; i < len(f.namespaces); i++ {
-		if len(list.Items) == 2 { // a page is small here, whatever the limit
-			list.Continue = strconv.Itoa(i)
-			break
-		}
-		list.Items = append(list.Items, corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: f.namespaces[i]}})
+	q := r.URL.Query()
+	label, err := labels.Parse(q.Get("labelSelector"))
+	field, err2 := fields.ParseSelector(q.Get("fieldSelector"))
+	if err != nil || err2 != nil {
+		status(w, 400, metav1.StatusReasonBadRequest)
+		return
 	}
-	reply(w, list)
-}
-
-func (f *fakeAPI) listDeployments(w http.ResponseWriter, r *http.Request, ns string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	var keys []string
-	for k := range f.deps {
-		if strings.HasPrefix(k, ns+"/") {
+	for k, o := range f.objects {
+		node := ""
+		if p, is := o.(*corev1.Pod); is {
+			node = p.Spec.NodeName
+		}
+		if strings.HasPrefix(k, resource+"/") && (ns == "" || o.GetNamespace() == ns) && label.Matches(labels.Set(o.GetLabels())) &&
+			field.Matches(fields.Set{"spec.nodeName": node}) {
 			keys = append(keys, k)
 		}
 	}
 	sort.Strings(keys)
-	list := appsv1.DeploymentList{TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "DeploymentList"}}
-	from, _ := strconv.Atoi(r.URL.Query().Get("continue"))
-	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+	limit, _ := strconv.Atoi(q.Get("limit"))
+	if limit > 0 {
+		limit = min(limit, f.page)
+	}
+	from, _ := strconv.Atoi(q.Get("continue"))
+	items, next := []fakeObject{}, ""
 	for i := from; i < len(keys); i++ {
-		if limit > 0 && len(list.Items) == 1 {
-			list.Continue = strconv.Itoa(i)
+		if limit > 0 && len(items) == limit {
+			next = strconv.Itoa(i)
 			break
 		}
-		list.Items = append(list.Items, *f.deps[keys[i]])
+		items = append(items, f.objects[keys[i]])
 	}
-	reply(w, list)
+	gvk := kinds[resource]().GetObjectKind().GroupVersionKind()
+	reply(w, map[string]any{
+		"apiVersion": gvk.GroupVersion().String(), "kind": gvk.Kind + "List", "metadata": metav1.ListMeta{Continue: next}, "items": items,
+	})
 }
 
-func (f *fakeAPI) deployment(w http.ResponseWriter, r *http.Request, key string, scale bool) {
+// one answers what is asked of a single object.
+func (f *fakeAPI) one(w http.ResponseWriter, r *http.Request, key, sub string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	d := f.deps[key]
-	if d == nil {
-		status(w, 404, metav1.StatusReasonNotFound)
-		return
-	}
+	o := f.objects[key]
 	switch {
-	case r.Method == http.MethodGet && !scale:
-	case r.Method == http.MethodPut && scale:
-		var s autoscalingv1.Scale
-		if json.NewDecoder(r.Body).Decode(&s) != nil || s.Kind != "Scale" {
+	case o == nil:
+		status(w, 404, metav1.StatusReasonNotFound)
+	case r.Method == http.MethodGet && sub == "":
+		reply(w, o)
+	case r.Method == http.MethodPut && sub == "scale":
+		f.scale(w, r, key)
+	case r.Method == http.MethodPatch && sub == "":
+		f.patch(w, r, key)
+	case r.Method == http.MethodDelete && sub == "":
+		var opts metav1.DeleteOptions
+		if json.NewDecoder(r.Body).Decode(&opts) != nil {
 			status(w, 400, metav1.StatusReasonBadRequest)
 			return
 		}
-		if s.ResourceVersion != d.ResourceVersion || s.UID != d.UID {
-			status(w, 409, metav1.StatusReasonConflict)
-			return
+		f.remove(w, key, &opts)
+	case r.Method == http.MethodPost && sub == "eviction":
+		var in struct {
+			Kind          string
+			DeleteOptions metav1.DeleteOptions
 		}
-		f.changeLocked(key, setReplicas(s.Spec.Replicas))
-		if f.auto {
-			f.changeLocked(key, setReady(s.Spec.Replicas, s.Spec.Replicas))
-		}
-		s.ResourceVersion = f.deps[key].ResourceVersion
-		reply(w, s)
-		return
-	case r.Method == http.MethodPatch && !scale && r.Header.Get("Content-Type") == "application/merge-patch+json":
-		var p struct {
-			Metadata metav1.ObjectMeta
-			Spec     struct {
-				Template struct{ Metadata metav1.ObjectMeta }
-			}
-		}
-		if json.NewDecoder(r.Body).Decode(&p) != nil {
+		if json.NewDecoder(r.Body).Decode(&in) != nil || in.Kind != "Eviction" {
 			status(w, 400, metav1.StatusReasonBadRequest)
 			return
 		}
-		if v := p.Metadata.ResourceVersion; v != "" && v != d.ResourceVersion || p.Metadata.UID != "" && p.Metadata.UID != d.UID {
-			status(w, 409, metav1.StatusReasonConflict)
+		if why := f.budget(o.GetNamespace() + "/" + o.GetName()); why != "" {
+			refuse(w, 429, metav1.StatusReasonTooManyRequests, "Cannot evict pod as it would violate the pod's disruption budget.",
+				&metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: "DisruptionBudget", Message: why}}})
 			return
 		}
-		if at, given := p.Spec.Template.Metadata.Annotations[RestartAnnotation]; given {
-			f.changeLocked(key, setRestarted(at))
-			if n := *d.Spec.Replicas; f.auto {
-				f.changeLocked(key, setReady(n, n))
-			}
-		} else {
-			f.changeLocked(key, func(d *appsv1.Deployment) { d.Annotations = p.Metadata.Annotations })
+		if o.GetDeletionTimestamp() == nil {
+			f.evictions++
 		}
+		f.remove(w, key, &in.DeleteOptions)
 	default:
 		status(w, 405, metav1.StatusReasonMethodNotAllowed)
-		return
 	}
-	reply(w, f.deps[key])
 }
 
-func (f *fakeAPI) watch(w http.ResponseWriter, r *http.Request, key string) {
-	fw := &fakeWatch{key: key, events: make(chan watchEvent, 1000), end: make(chan struct{})}
-	f.mu.Lock()
-	id := f.nextWatch
-	f.nextWatch++
-	f.watches[id] = fw
-	close(f.changed)
-	f.changed = make(chan struct{})
-	// What happened between the read and the watch comes first, as resourceVersion asks.
-	if d := f.deps[key]; d != nil && d.ResourceVersion != r.URL.Query().Get("resourceVersion") {
-		fw.events <- watchEvent{"MODIFIED", d.DeepCopy()}
+func (f *fakeAPI) remove(w http.ResponseWriter, key string, opts *metav1.DeleteOptions) {
+	o := f.objects[key]
+	if p := opts.Preconditions; p == nil || p.UID == nil || *p.UID != o.GetUID() || p.ResourceVersion != nil && *p.ResourceVersion != o.GetResourceVersion() {
+		status(w, 409, metav1.StatusReasonConflict)
+		return
 	}
-	f.mu.Unlock()
-	defer func() {
-		f.mu.Lock()
-		delete(f.watches, id)
-		f.mu.Unlock()
-	}()
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	w.(http.Flusher).Flush()
-	for {
-		select {
-		case <-r.Context().Done():
-			return
-		case <-fw.end:
-			return
-		case ev := <-fw.events:
-			if json.NewEncoder(w).Encode(ev) != nil {
-				return
-			}
-			w.(http.Flusher).Flush()
+	if f.auto {
+		f.dropLocked(key)
+	} else {
+		f.editLocked(key, func(o fakeObject) { now := metav1.Now(); o.SetDeletionTimestamp(&now) })
+	}
+	reply(w, o)
+}
+
+func (f *fakeAPI) scale(w http.ResponseWriter, r *http.Request, key string) {
+	var s autoscalingv1.Scale
+	if json.NewDecoder(r.Body).Decode(&s) != nil || s.Kind != "Scale" {
+		status(w, 400, metav1.StatusReasonBadRequest)
+		return
+	}
+	o := f.objects[key]
+	if s.ResourceVersion != o.GetResourceVersion() || s.UID != o.GetUID() {
+		status(w, 409, metav1.StatusReasonConflict)
+		return
+	}
+	f.editLocked(key, func(o fakeObject) {
+		n := s.Spec.Replicas
+		switch x := o.(type) {
+		case *appsv1.Deployment:
+			x.Spec.Replicas = &n
+		case *appsv1.StatefulSet:
+			x.Spec.Replicas = &n
 		}
+		o.SetGeneration(o.GetGeneration() + 1)
+	})
+	f.settleLocked(key)
+	s.ResourceVersion = f.objects[key].GetResourceVersion()
+	reply(w, s)
+}
+
+func (f *fakeAPI) patch(w http.ResponseWriter, r *http.Request, key string) {
+	var body json.RawMessage
+	var meta struct{ Metadata metav1.ObjectMeta }
+	if json.NewDecoder(r.Body).Decode(&body) != nil || json.Unmarshal(body, &meta) != nil {
+		status(w, 400, metav1.StatusReasonBadRequest)
+		return
+	}
+	o := f.objects[key]
+	if v := meta.Metadata.ResourceVersion; v != "" && v != o.GetResourceVersion() || meta.Metadata.UID != "" && meta.Metadata.UID != o.GetUID() {
+		status(w, 409, metav1.StatusReasonConflict)
+		return
+	}
+	was, err := json.Marshal(o)
+	if err != nil {
+		f.t.Error(err)
+	}
+	next := kinds[strings.SplitN(key, "/", 2)[0]]()
+	var is []byte
+	switch r.Header.Get("Content-Type") {
+	case string(types.StrategicMergePatchType):
+		is, err = strategicpatch.StrategicMergePatch(was, body, next)
+	case string(types.MergePatchType):
+		is, err = mergePatch(was, body)
+	default:
+		status(w, 415, metav1.StatusReasonUnsupportedMediaType)
+		return
+	}
+	if err != nil || json.Unmarshal(is, next) != nil {
+		status(w, 400, metav1.StatusReasonBadRequest)
+		return
+	}
+	template := templateOf(next) != nil && !reflect.DeepEqual(templateOf(next), templateOf(o))
+	_, counts := o.(*appsv1.Deployment) // counts changes of its annotations as well
+	f.editLocked(key, func(into fakeObject) {
+		reflect.ValueOf(into).Elem().Set(reflect.ValueOf(next).Elem())
+		if template || counts && !maps.Equal(o.GetAnnotations(), next.GetAnnotations()) {
+			into.SetGeneration(into.GetGeneration() + 1)
+		}
+		if d, is := into.(*appsv1.Deployment); is && !template && d.Status.ObservedGeneration == o.GetGeneration() {
+			d.Status.ObservedGeneration = d.Generation // its controller is quick with what does not concern it
+		}
+	})
+	if template {
+		f.settleLocked(key)
+	}
+	reply(w, f.objects[key])
+}
+
+func mergePatch(was, patch []byte) ([]byte, error) {
+	var a, b any
+	if err := json.Unmarshal(was, &a); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(patch, &b); err != nil {
+		return nil, err
+	}
+	return json.Marshal(merge(a, b))
+}
+
+func merge(a, b any) any {
+	change, is := b.(map[string]any)
+	if !is {
+		return b
+	}
+	out, is := a.(map[string]any)
+	if !is {
+		out = map[string]any{}
+	}
+	for k, v := range change {
+		if v == nil {
+			delete(out, k)
+		} else {
+			out[k] = merge(out[k], v)
+		}
+	}
+	return out
+}
+
+// forbid is a cluster that lets nobody use some methods.
+func (f *fakeAPI) forbid(methods ...string) {
+	f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+		if !slices.Contains(methods, r.Method) {
+			return false
+		}
+		status(w, http.StatusForbidden, metav1.StatusReasonForbidden)
+		return true
 	}
 }

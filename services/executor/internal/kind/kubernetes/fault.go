@@ -3,12 +3,16 @@ package kubernetes
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"palmops/libs/fault"
 	"palmops/libs/lang"
+	"palmops/services/executor/internal/kind"
 )
 
 // nature says what an error of the API means for a request that changes something.
@@ -21,7 +25,15 @@ const (
 	lost                    // the answer is missing or says nothing: it may have been done
 )
 
+// decided is an error of our own that ends an attempt before anything was sent; inside is one with a kind and a text.
+type decided struct{ error }
+
+func (d decided) Unwrap() error { return d.error }
+
 func natureOf(err error) nature {
+	if errors.As(err, new(decided)) {
+		return refused
+	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		return lost // no answer at all: refused, reset, cut off, out of time
@@ -45,12 +57,41 @@ func retryAfter(err error, def time.Duration) time.Duration {
 	return def
 }
 
+// insist reads again and again while the API does not answer, until the context ends; first is the first pause.
+func (c *cluster) insist(ctx context.Context, first time.Duration, read func() error) error {
+	for {
+		err := read()
+		if err == nil {
+			return nil
+		}
+		if n := natureOf(err); n == refused || n == stale || ctx.Err() != nil {
+			return err
+		}
+		if kind.Pause(ctx, retryAfter(err, first)) != nil {
+			return err
+		}
+		first = min(2*first, 2*time.Second)
+	}
+}
+
+// quote cuts a foreign sentence to one line of at most 200 characters.
+func quote(s string) string {
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == ' ' || r == utf8.RuneError }), " ")
+	if r := []rune(s); len(r) > 200 {
+		return string(r[:199]) + "…"
+	}
+	return s
+}
+
 // explain gives an error of the API its kind and a text in a language. What is the thing that was asked for, such as shop/web.
 func explain(err error, t lang.Tag, what string) error {
+	var own decided
 	give := func(k fault.Kind, text string) error { return fault.WithText(fault.Wrap(k, err, what), text) }
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &own):
+		return own.error
 	case apierrors.IsNotFound(err):
 		return give(fault.NotFound, texts.Say(t, "api.not_found", what))
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):

@@ -4,24 +4,23 @@ import (
 	"context"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"palmops/services/executor/internal/kind"
 )
 
-// watchSeconds is how long one watch lasts before the deployment is read again.
+// watchSeconds is how long one watch lasts before the object is read again.
 const watchSeconds = 20
 
-// follow waits until all replicas are as they are wanted. The request has taken effect.
+// follow waits until the object is as it is wanted. The request has taken effect.
 func (c *change) follow(ctx context.Context) kind.Result {
-	var last *appsv1.Deployment
+	var last *object
 	wait := c.retry
 	for ctx.Err() == nil {
-		d, err := c.getDeployment(ctx, c.ns, c.name)
+		o, err := c.get(ctx, c.res, c.ns, c.name)
 		if apierrors.IsNotFound(err) {
-			return kind.TimedOut(c.goal.deleted(c))
+			return c.goal.deleted(c)
 		}
 		if err != nil {
 			if kind.Pause(ctx, retryAfter(err, wait)) != nil {
@@ -31,12 +30,12 @@ func (c *change) follow(ctx context.Context) kind.Result {
 			continue
 		}
 		wait = c.retry
-		if last = d; d != nil {
-			if done := c.seen(d); done != nil {
+		if last = o; o != nil {
+			if done := c.seen(o); done != nil {
 				return *done
 			}
 		}
-		if done := c.watch(ctx, d, &last); done != nil {
+		if done := c.watch(ctx, o, &last); done != nil {
 			return *done
 		}
 		// A watch that ends at once must not become a storm of reads.
@@ -46,10 +45,10 @@ func (c *change) follow(ctx context.Context) kind.Result {
 }
 
 // watch follows changes until the watch ends for whatever reason; the caller reads again. A version that is too old (410) ends it as well.
-func (c *change) watch(ctx context.Context, d *appsv1.Deployment, last **appsv1.Deployment) *kind.Result {
+func (c *change) watch(ctx context.Context, o *object, last **object) *kind.Result {
 	wctx, cancel := context.WithTimeout(ctx, (watchSeconds+5)*time.Second)
 	defer cancel()
-	w, err := c.watchDeployment(wctx, c.ns, c.name, d.ResourceVersion, watchSeconds)
+	w, err := c.cluster.watch(wctx, c.res, c.ns, c.name, o.ResourceVersion, watchSeconds)
 	if err != nil {
 		return nil
 	}
@@ -62,8 +61,8 @@ func (c *change) watch(ctx context.Context, d *appsv1.Deployment, last **appsv1.
 			if !ok || ev.Type == watch.Error {
 				return nil
 			}
-			next, is := ev.Object.(*appsv1.Deployment)
-			if !is || next.Name != c.name || next.Namespace != c.ns {
+			next, err := objectOf(ev.Object)
+			if err != nil || next.Name != c.name || next.Namespace != c.ns {
 				continue
 			}
 			if ev.Type == watch.Deleted {
@@ -77,20 +76,14 @@ func (c *change) watch(ctx context.Context, d *appsv1.Deployment, last **appsv1.
 	}
 }
 
-// seen looks at one state of the deployment; nil means wait on.
-func (c *change) seen(d *appsv1.Deployment) *kind.Result {
-	if string(d.UID) != c.base.UID {
-		r := kind.TimedOut(c.goal.recreated(c))
+// seen looks at one state of the object; nil means wait on.
+func (c *change) seen(o *object) *kind.Result {
+	if string(o.UID) != c.base.UID {
+		r := c.goal.recreated(c)
 		return &r
 	}
-	if r, done := c.goal.seen(c, d); done {
+	if r, done := c.goal.seen(c, o); done {
 		return &r
 	}
 	return nil
-}
-
-// ready follows what kubectl rollout status waits for, and that no replica too many is left.
-func ready(d *appsv1.Deployment) bool {
-	n := wanted(d)
-	return d.Status.ObservedGeneration >= d.Generation && d.Status.Replicas == n && d.Status.UpdatedReplicas == n && d.Status.ReadyReplicas == n
 }

@@ -27,7 +27,7 @@ const hang = 60 * time.Second
 
 func newKind(t *testing.T, server string) *Kind {
 	t.Helper()
-	k, err := New(map[string]catalog.Cluster{"practice": {Name: "practice", Server: server, Namespaces: []string{"shop", "pay", "gone"}}})
+	k, err := New(map[string]Cluster{"practice": {Name: "practice", Server: server, Namespaces: []string{"shop", "pay", "gone"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func newKind(t *testing.T, server string) *Kind {
 }
 
 func action(verb string) catalog.Action {
-	return catalog.Action{Name: "k8s." + verb, Kind: catalog.KindKubernetes, Verb: verb, Target: "practice", Timeout: hang}
+	return catalog.Action{Name: "k8s." + verb, Kind: Name, Verb: verb, Target: "practice", Timeout: hang}
 }
 
 func query(verb string, args map[string]any) kind.Query {
@@ -45,7 +45,7 @@ func query(verb string, args map[string]any) kind.Query {
 }
 
 func scaleWork(replicas, from int64) kind.Work {
-	w := kind.Work{ID: "action-1", Action: action(catalog.VerbScale), Timeout: hang, Args: map[string]any{"namespace": "shop", "deployment": "web", "replicas": replicas}}
+	w := kind.Work{ID: "action-1", Action: action(verbScale), Timeout: hang, Args: map[string]any{"namespace": "shop", "deployment": "web", "replicas": replicas}}
 	if from >= 0 {
 		w.Args["from"] = from
 	}
@@ -73,6 +73,11 @@ func (h *hand) Progress(line string) {
 	h.lines = append(h.lines, line)
 }
 
+// Run is for workflows, which this kind has none of.
+func (h *hand) Run(context.Context, string, string, map[string]any) kind.Result {
+	return kind.Failed("")
+}
+
 func within60(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
@@ -90,12 +95,12 @@ func TestAnswers(t *testing.T) {
 		args map[string]any
 		want wire.Answer
 	}{
-		{catalog.VerbNamespaces, nil, wire.Answer{Items: []wire.Item{{Value: "shop"}, {Value: "pay"}}}}, // in pages, and "gone" is not there
-		{catalog.VerbDeployments, map[string]any{"namespace": "shop"}, wire.Answer{Items: []wire.Item{
+		{verbNamespaces, nil, wire.Answer{Items: []wire.Item{{Value: "shop"}, {Value: "pay"}}}}, // in pages, and "gone" is not there
+		{verbDeployments, map[string]any{"namespace": "shop"}, wire.Answer{Items: []wire.Item{
 			{Value: "api", Detail: "2/2 就绪"}, {Value: "web", Detail: "1/3 就绪"},
 		}}},
-		{catalog.VerbDeployments, map[string]any{"namespace": "pay"}, wire.Answer{}},
-		{catalog.VerbDeployment, map[string]any{"namespace": "shop", "deployment": "web"}, wire.Answer{Fields: map[string]string{
+		{verbDeployments, map[string]any{"namespace": "pay"}, wire.Answer{}},
+		{verbDeployment, map[string]any{"namespace": "shop", "deployment": "web"}, wire.Answer{Fields: map[string]string{
 			"replicas": "3", "ready": "1", "resource_version": f.get("shop/web").ResourceVersion,
 		}}},
 	} {
@@ -127,7 +132,7 @@ func TestAnswersToTrouble(t *testing.T) {
 		f := newFakeAPI(t)
 		f.hook = func(w http.ResponseWriter, _ *http.Request) bool { status(w, c.code, c.reason); return true }
 		k := newKind(t, f.srv.URL)
-		_, err := k.Answer(within60(t), query(catalog.VerbDeployment, map[string]any{"namespace": "shop", "deployment": "web"}))
+		_, err := k.Answer(within60(t), query(verbDeployment, map[string]any{"namespace": "shop", "deployment": "web"}))
 		if !fault.Is(err, c.want) || !strings.Contains(fault.Safe(err), c.text) {
 			t.Errorf("%s: %v: %s", name, err, fault.Safe(err))
 		}
@@ -138,7 +143,7 @@ func TestAnswersToTrouble(t *testing.T) {
 			status(w, 403, metav1.StatusReasonForbidden)
 			return true
 		}
-		got, err := newKind(t, f.srv.URL).Answer(within60(t), query(catalog.VerbNamespaces, nil))
+		got, err := newKind(t, f.srv.URL).Answer(within60(t), query(verbNamespaces, nil))
 		if err != nil || len(got.Items) != 3 {
 			t.Errorf("%+v, %v", got, err)
 		}
@@ -152,7 +157,7 @@ func TestAnswersToTrouble(t *testing.T) {
 			status(w, 410, metav1.StatusReasonExpired)
 			return true
 		}
-		got, err := newKind(t, f.srv.URL).Answer(within60(t), query(catalog.VerbDeployments, map[string]any{"namespace": "shop"}))
+		got, err := newKind(t, f.srv.URL).Answer(within60(t), query(verbDeployments, map[string]any{"namespace": "shop"}))
 		if err != nil || len(got.Items) != 2 {
 			t.Errorf("%+v, %v", got, err)
 		}
@@ -168,7 +173,7 @@ func TestAFrozenAPIIsNotWaitedForEver(t *testing.T) {
 	k := newKind(t, f.srv.URL)
 	ctx, cancel := context.WithTimeout(within60(t), 50*time.Millisecond)
 	defer cancel()
-	_, err := k.Answer(ctx, query(catalog.VerbNamespaces, nil))
+	_, err := k.Answer(ctx, query(verbNamespaces, nil))
 	if !fault.Is(err, fault.Transient) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(fault.Safe(err), "没有及时应答") {
 		t.Errorf("%v: %s", err, fault.Safe(err))
 	}
@@ -191,17 +196,17 @@ func TestKubeconfig(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k, err := New(map[string]catalog.Cluster{"real": {Name: "real", Kubeconfig: path, Namespaces: []string{"shop"}}})
+	k, err := New(map[string]Cluster{"real": {Name: "real", Kubeconfig: path, Namespaces: []string{"shop"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer k.Close()
-	a := action(catalog.VerbNamespaces)
+	a := action(verbNamespaces)
 	a.Target = "real"
 	if got, err := k.Answer(within60(t), kind.Query{Action: a}); err != nil || len(got.Items) != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, err := New(map[string]catalog.Cluster{"real": {Name: "real", Kubeconfig: path + ".missing"}}); !fault.Is(err, fault.Invalid) {
+	if _, err := New(map[string]Cluster{"real": {Name: "real", Kubeconfig: path + ".missing"}}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a missing kubeconfig: %v", err)
 	}
 }
@@ -210,19 +215,44 @@ func TestKubeconfig(t *testing.T) {
 func TestVerbs(t *testing.T) {
 	t.Parallel()
 	f := newFakeAPI(t)
+	f.addStateful("shop", "db", 2)
+	f.addPod("shop", "web-1", "n1", "ReplicaSet")
+	f.addNode("n1")
+	f.addRevision("shop", "web", 1, "web:1", "")
+	f.addRevision("shop", "web", 2, "web:2", "")
+	f.rollOut("shop/web", 2)
 	k := newKind(t, f.srv.URL)
-	verbs, _ := catalog.Verbs(catalog.KindKubernetes)
-	for verb, v := range verbs {
-		var err error
-		if v.Read {
-			_, err = k.Answer(within60(t), query(verb, map[string]any{"namespace": "shop", "deployment": "web"}))
-		} else {
-			w := scaleWork(5, 3)
-			w.Action = action(verb)
-			_, err = k.Prepare(within60(t), w)
+	for verb, v := range Spec().Verbs {
+		args := map[string]any{"replicas": int64(2)}
+		for _, p := range v.Params {
+			if s, known := map[string]string{"namespace": "shop", "deployment": "web", "statefulset": "db", "pod": "web-1", "node": "n1"}[p.Name]; known {
+				args[p.Name] = s
+			}
 		}
+		switch verb { // one object is enough
+		case verbDescribe, verbEvents, verbStatus, verbPods:
+			delete(args, "statefulset")
+			delete(args, "pod")
+			delete(args, "node")
+		}
+		if v.Class == catalog.Question {
+			if _, err := k.Answer(within60(t), query(verb, args)); err != nil {
+				t.Errorf("%s: %v", verb, err)
+			}
+			continue
+		}
+		w := kind.Work{ID: "a", Action: action(verb), Args: args, Timeout: hang}
+		raw, err := k.Prepare(within60(t), w)
 		if err != nil {
 			t.Errorf("%s: %v", verb, err)
+			continue
+		}
+		if plan, err := k.Plan(within60(t), w, raw); err != nil || plan == "" {
+			t.Errorf("%s: %q, %v", verb, plan, err)
+		}
+		target := k.Target(kind.Query{Action: w.Action, Args: w.Args})
+		if (target == "") != (v.Class == catalog.Report) {
+			t.Errorf("%s: target %q", verb, target)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ func TestProbe(t *testing.T) {
 		"another number":           {func(f *fakeAPI) { f.change("shop/web", setReplicas(4)) }, false, wire.StateUnknown, "当前副本数为 4"},
 		"there and back":           {func(f *fakeAPI) { f.change("shop/web", setReplicas(5)); f.change("shop/web", setReplicas(3)) }, false, wire.StateUnknown, "无法判断"},
 		"recreated":                {func(f *fakeAPI) { f.change("shop/web", func(d *appsv1.Deployment) { d.UID = "x" }) }, false, wire.StateUnknown, "删除重建"},
-		"deleted":                  {func(f *fakeAPI) { f.mu.Lock(); delete(f.deps, "shop/web"); f.mu.Unlock() }, false, wire.StateUnknown, "部署已不存在"},
+		"deleted":                  {func(f *fakeAPI) { f.drop("deployments/shop/web") }, false, wire.StateUnknown, "部署已不存在"},
 		"no fence, applied":        {func(f *fakeAPI) { f.change("shop/web", setReplicas(5)); f.change("shop/web", setReady(5, 5)) }, true, wire.StateSucceeded, "3 → 5，5/5"},
 		"no fence, nothing so far": {func(*fakeAPI) {}, true, wire.StateUnknown, "无法判断"}, // it may still be under way
 	} {
@@ -37,7 +38,7 @@ func TestProbe(t *testing.T) {
 		}
 		c.happened(f)
 		if c.noPatch {
-			f.forbidPatches()
+			f.forbid(http.MethodPatch)
 		}
 		if r := k.Probe(within60(t), w, raw); r.State != c.state || !strings.Contains(r.Text, c.text) {
 			t.Errorf("%s: %+v", name, r)
@@ -61,7 +62,7 @@ func TestALostUpdateMissesAfterTheProbe(t *testing.T) {
 	if err := json.Unmarshal(raw, &b); err != nil {
 		t.Fatal(err)
 	}
-	err = k.clusters["practice"].setScale(within60(t), "shop", "web", b, 5)
+	err = k.clusters["practice"].setScale(within60(t), deploymentRes, "shop", "web", b, 5)
 	if natureOf(err) != stale {
 		t.Errorf("the late update was answered with %v", err)
 	}

@@ -3,12 +3,12 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/types"
 
+	"palmops/libs/fault"
 	"palmops/services/executor/internal/kind"
 )
 
@@ -17,16 +17,29 @@ import (
 const RestartAnnotation = "kubectl.kubernetes.io/restartedAt"
 
 // restart is the goal of new pods.
-type restart struct{}
+type restart struct{ rollout }
 
 var _ goal = restart{}
 
-func restartedAt(d *appsv1.Deployment) string { return d.Spec.Template.Annotations[RestartAnnotation] }
+var restarting = restart{rollout{rolloutKeys{
+	done: "restart.done", progress: "restart.progress", applied: "restart.applied", changed: "restart.changed", late: "restart.late",
+	stopping: "restart.stopping", canceled: "restart.canceled", deleted: "restart.deleted", recreated: "restart.recreated",
+	gone: "restart.gone", unsure: "restart.unsure", unreachable: "restart.unreachable", untouched: "restart.untouched", unclear: "restart.unclear",
+}}}
 
-func (restart) check(_ *change, b *before, now time.Time) error {
-	b.Mark = now.UTC().Format(time.RFC3339Nano)
+// check refuses where the annotation would be written and no pod be replaced.
+func (restart) check(_ context.Context, c *change, b *before, o *object) error {
+	b.Mark = c.clock().UTC().Format(time.RFC3339Nano)
+	switch {
+	case o.paused:
+		return fault.WithText(fault.New(fault.Conflict, "%s is paused", c.what()), c.say("change.paused", c.what()))
+	case o.byHand:
+		return fault.WithText(fault.New(fault.Conflict, "%s is updated by hand", c.what()), c.say("restart.by_hand", c.what()))
+	}
 	return nil
 }
+
+func (restart) plan(c *change) string { return c.say("restart.plan", c.what(), c.base.Replicas) }
 
 func (restart) met(before) bool { return false }
 
@@ -39,82 +52,38 @@ func (restart) send(ctx context.Context, c *change) error {
 	if err != nil {
 		return fmt.Errorf("restart: %w", err)
 	}
-	_, err = c.patchDeployment(ctx, c.ns, c.name, patch)
+	_, err = c.patch(ctx, c.res, c.ns, c.name, types.MergePatchType, patch)
 	return err
 }
 
 // found: a change of anything else does not matter to a restart, as long as ours has surely not been there.
-func (restart) found(c *change, d *appsv1.Deployment, doubt bool) (finding, kind.Result) {
+func (restart) found(c *change, o *object, doubt bool) (finding, kind.Result) {
 	switch {
-	case restartedAt(d) == c.base.Mark:
+	case o.restartedAt() == c.base.Mark:
 		return reached, kind.Result{}
-	case doubt && d.Generation != c.base.Generation:
+	case doubt && o.Generation != c.base.Generation:
 		return unclear, kind.Result{}
 	}
 	return again, kind.Result{}
 }
 
-func (restart) verdict(c *change, d *appsv1.Deployment, fenced bool) kind.Result {
-	n := wanted(d)
+func (r restart) verdict(c *change, o *object, fenced bool) kind.Result {
 	switch {
-	case restartedAt(d) == c.base.Mark && ready(d):
-		return kind.Ended(c.say("restart.done", c.what(), d.Status.ReadyReplicas, n))
-	case restartedAt(d) == c.base.Mark:
-		return kind.Ended(c.say("restart.applied", c.what(), updated(d), n, min(d.Status.ReadyReplicas, n), n))
-	case fenced && d.Generation == c.base.Generation:
-		return kind.Failed(c.say("restart.untouched", c.what()))
+	case o.restartedAt() == c.base.Mark:
+		return r.applied(c, o)
+	case fenced && untouched(c, o):
+		return kind.Failed(c.say(r.keys.untouched, c.what()))
 	}
-	return kind.Unsure(c.say("restart.unclear", c.what()))
+	return kind.Unsure(c.say(r.keys.unclear, c.what()))
 }
 
-func (restart) seen(c *change, d *appsv1.Deployment) (kind.Result, bool) {
-	n := wanted(d)
-	switch {
-	case restartedAt(d) != c.base.Mark:
-		return kind.TimedOut(c.say("restart.changed", c.what())), true
-	case ready(d):
-		return kind.Ended(c.say("restart.done", c.what(), d.Status.ReadyReplicas, n)), true
+func (r restart) seen(c *change, o *object) (kind.Result, bool) {
+	if o.restartedAt() != c.base.Mark {
+		return kind.TimedOut(c.say(r.keys.changed, c.what())), true
 	}
-	c.hand.Progress(c.say("restart.progress", c.what(), updated(d), n, min(d.Status.ReadyReplicas, n), n))
+	if done, is := r.ended(c, o); is {
+		return done, true
+	}
+	r.notYet(c, o)
 	return kind.Result{}, false
 }
-
-func (restart) late(c *change, last *appsv1.Deployment, cause error) kind.Result {
-	state := c.say("progress.unseen")
-	if last != nil {
-		n := wanted(last)
-		switch now := updated(last); {
-		case now < n:
-			state = c.say("progress.updated", now, n)
-		case last.Status.Replicas > n:
-			state = c.say("progress.left", last.Status.Replicas-n)
-		default:
-			state = c.say("progress.ready", min(last.Status.ReadyReplicas, n), n)
-		}
-	}
-	switch {
-	case errors.Is(cause, kind.ErrCanceled):
-		return kind.Canceled(c.say("restart.canceled", c.what(), state))
-	case errors.Is(cause, kind.ErrStopping):
-		return kind.TimedOut(c.say("restart.stopping", c.what(), state))
-	}
-	return kind.TimedOut(c.say("restart.late", c.what(), int(c.work.Timeout.Seconds()), state))
-}
-
-// updated is how many pods are of the newest template, as far as the controller has looked at it.
-func updated(d *appsv1.Deployment) int32 {
-	if d.Status.ObservedGeneration < d.Generation {
-		return 0
-	}
-	return min(d.Status.UpdatedReplicas, wanted(d))
-}
-
-func (restart) deleted(c *change) string   { return c.say("restart.deleted", c.what()) }
-func (restart) recreated(c *change) string { return c.say("restart.recreated", c.what()) }
-func (restart) unsure(c *change) string    { return c.say("restart.unsure", c.what()) }
-
-func (restart) unreachable(c *change, why string) string {
-	return c.say("restart.unreachable", c.what(), why)
-}
-
-func (restart) gone(c *change, _ *appsv1.Deployment) string { return c.say("restart.gone", c.what()) }

@@ -145,9 +145,7 @@ func TestScaleThatSomebodyUndoes(t *testing.T) {
 		"other number": {func(f *fakeAPI) { f.change("shop/web", setReplicas(4)) }, "随后又被改为 4"},
 		"recreated":    {func(f *fakeAPI) { f.change("shop/web", func(d *appsv1.Deployment) { d.UID = "another" }) }, "删除重建"},
 		"deleted": {func(f *fakeAPI) {
-			f.mu.Lock()
-			delete(f.deps, "shop/web")
-			f.mu.Unlock()
+			f.drop("deployments/shop/web")
 			f.endWatches()
 		}, "被删除"},
 	} {

@@ -1,4 +1,4 @@
-// The phone page. It knows of the simulator: /sim/users, /sim/say, /sim/press, /sim/files and the event stream /sim/events.
+// The phone page. It knows of the simulator: /sim/users, /sim/say, /sim/press, /sim/files, /sim/images and the event stream /sim/events.
 // Every text that comes from outside is put on the page with textContent, never as markup.
 'use strict';
 
@@ -39,6 +39,7 @@ function bubble(m) {
   const row = element('div', m.via === 'user' ? 'msg mine' : 'msg');
   row.dataset.msgid = m.msgid;
   if (m.card) row.append(card(m));
+  else if (m.kind === 'image' && m.file) row.append(image(m));
   else if (m.file) row.append(file(m));
   else row.append(element('div', 'bubble', (m.via === 'user' ? brief(m.text) : m.text) || ' '));
   const how = { passive: ' · 当场答复', push: ' · 推送' }[m.via] || '';
@@ -79,6 +80,20 @@ function file(m) {
   link.href = '/sim/files/' + encodeURIComponent(m.file.media_id);
   link.download = m.file.name;
   box.append(link, element('small', '', size(m.file.size)));
+  return box;
+}
+
+// A picture, as wide as the chat; pressed, it opens by itself to be looked at closely.
+function image(m) {
+  const box = element('a', 'bubble image');
+  box.href = '/sim/images/' + encodeURIComponent(m.file.media_id);
+  box.target = '_blank';
+  box.rel = 'noopener';
+  const picture = element('img');
+  picture.src = box.href;
+  picture.alt = m.file.name;
+  picture.addEventListener('error', () => { picture.replaceWith(element('span', '', `图片「${m.file.name}」已经不在了`)); });
+  box.append(picture);
   return box;
 }
 

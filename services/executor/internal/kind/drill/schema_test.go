@@ -1,0 +1,41 @@
+package drill
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestSchemaHasTheKeysOfTheReader: what the reader knows is offered by the schema, key by key.
+func TestSchemaHasTheKeysOfTheReader(t *testing.T) {
+	t.Parallel()
+	type properties struct{ Properties map[string]any }
+	var f struct {
+		Settings map[string]properties
+		Defs     map[string]properties `json:"$defs"`
+	}
+	if err := json.Unmarshal(schema, &f); err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]any{}
+	for _, p := range f.Settings {
+		maps.Copy(all, p.Properties)
+	}
+	for name, c := range map[string]struct {
+		reader any
+		schema map[string]any
+	}{"settings": {settings{}, all}, "guide": {guide{}, f.Defs["drill_guide"].Properties}, "answer": {answer{}, f.Defs["drill_answer"].Properties}} {
+		var read []string
+		for i := range reflect.TypeOf(c.reader).NumField() {
+			read = append(read, reflect.TypeOf(c.reader).Field(i).Tag.Get("yaml"))
+		}
+		slices.Sort(read)
+		if diff := cmp.Diff(read, slices.Sorted(maps.Keys(c.schema))); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}

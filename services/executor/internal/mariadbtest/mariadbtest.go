@@ -1,0 +1,159 @@
+// Package mariadbtest runs a real mariadbd for tests. Starting one takes a second or two, so that a package starts its own in
+// TestMain. A machine without mariadb-server fails the tests and says what to install.
+package mariadbtest
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Programs are where Debian's package mariadb-server puts them.
+const (
+	Program = "/usr/sbin/mariadbd"
+	install = "/usr/bin/mariadb-install-db"
+)
+
+// Password is that of root, who may come from this machine only.
+const Password = "root-of-the-test"
+
+// Server is one mariadbd with a directory of its own, reached by a socket and by a port of 127.0.0.1 that was free.
+// What it holds survives Kill and Restart.
+type Server struct {
+	dir  string
+	args []string
+	port int
+	cmd  *exec.Cmd
+}
+
+// Start makes an empty server and returns when it accepts connections. Args are options for mariadbd, such as --server-id=2.
+// Whoever starts it must Stop it.
+func Start(args ...string) (*Server, error) {
+	if _, err := os.Stat(Program); err != nil {
+		return nil, fmt.Errorf("these tests need a real MariaDB: apt-get install mariadb-server (%w)", err)
+	}
+	dir, err := os.MkdirTemp("", "mariadb") // a socket's path has room for 107 bytes only
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, args: args}
+	if err := s.begin(); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) begin() error {
+	who, err := user.Current()
+	if err != nil {
+		return err
+	}
+	s.args = append([]string{
+		"--no-defaults", "--datadir=" + s.data(), "--user=" + who.Username, "--skip-name-resolve", "--innodb-log-file-size=4M",
+		"--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0", "--key-buffer-size=1M",
+	}, s.args...)
+	made, err := exec.Command(install, append(s.args[:5:5], "--auth-root-authentication-method=normal", "--skip-test-db")...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("mariadb-install-db: %w\n%s", err, made)
+	}
+	init := fmt.Sprintf("ALTER USER root@localhost IDENTIFIED BY '%s';\nCREATE USER IF NOT EXISTS root@'127.0.0.1';\n"+
+		"ALTER USER root@'127.0.0.1' IDENTIFIED BY '%[1]s';\n"+
+		"GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n", Password)
+	if err := os.WriteFile(filepath.Join(s.dir, "init.sql"), []byte(init), 0o600); err != nil {
+		return err
+	}
+	for range 5 { // somebody else may take the port before the server does
+		if s.port, err = free(); err != nil {
+			return err
+		}
+		if err = s.run(); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func free() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	return port, l.Close()
+}
+
+// run starts the server and returns when it says that it accepts connections.
+func (s *Server) run() error {
+	s.cmd = exec.Command(Program, append(s.args[:len(s.args):len(s.args)], "--socket="+s.Socket(), "--port="+strconv.Itoa(s.port),
+		"--bind-address=127.0.0.1", "--pid-file="+filepath.Join(s.dir, "pid"), "--init-file="+filepath.Join(s.dir, "init.sql"))...)
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := s.cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(out)
+	said := ""
+	for lines.Scan() {
+		said += lines.Text() + "\n"
+		if strings.Contains(lines.Text(), "ready for connections") {
+			go func() {
+				for lines.Scan() { // keep the pipe from filling up
+				}
+			}()
+			return nil
+		}
+	}
+	return errors.Join(fmt.Errorf("mariadbd does not come up:\n%s", said), s.cmd.Wait())
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+// Socket is the path of the server's socket.
+func (s *Server) Socket() string { return filepath.Join(s.dir, "s") }
+
+// Address is 127.0.0.1 and the port.
+func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// DSN is root's way in for go-sql-driver/mysql, to a database that exists, or to none.
+func (s *Server) DSN(database string) string {
+	return "root:" + Password + "@unix(" + s.Socket() + ")/" + database
+}
+
+// Kill ends the server at once (SIGKILL) and waits until it is gone.
+func (s *Server) Kill() {
+	if s.cmd == nil || s.cmd.Process == nil {
+		return
+	}
+	_ = s.cmd.Process.Kill() // fails only when it is gone already
+	_ = s.cmd.Wait()
+}
+
+// Restart starts it again at the same addresses, with what it held.
+func (s *Server) Restart() error {
+	s.Kill()
+	return s.run()
+}
+
+// Freeze stops the process without closing its connections (SIGSTOP); Thaw lets it go on.
+func (s *Server) Freeze() error { return s.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen server go on.
+func (s *Server) Thaw() error { return s.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Stop ends the server and takes its files away.
+func (s *Server) Stop() {
+	s.Kill()
+	_ = os.RemoveAll(s.dir) // in the directory for temporary files
+}
