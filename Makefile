@@ -13,7 +13,7 @@ run: build ## everything in one process, with a phone page to try it at
 
 test: ## all tests with the race detector; installs what they need where it may
 	@deployments/scripts/test-needs.sh
-	go test -race $(TESTFLAGS) work
+	go test -race -timeout 30m $(TESTFLAGS) work
 	go test -count=1 ./libs/archtest
 
 build: ## the palmops binary, in .bin

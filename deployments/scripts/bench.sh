@@ -46,6 +46,16 @@ run Ratio "$BENCHTIME" -benchmem ./libs/wecom ./libs/token
 run ChainRatio "${CHAINTIME:-1000x}" ./services/palmops/internal/local
 run Resident 1x ./services/palmops/internal/command
 
+run FirstEffect 200x ./services/executor/internal/runner
+limit "an order to the leave for its first effect, half of them" p50-ms 10 writes 14
+run LimitEffect 60x ./services/palmops/internal/local
+limit "a confirmation on the phone to the first change at the target" p50-ms 10 writes 16
+run LimitList 10x ./services/palmops/internal/local
+limit "5,000 deployments to page one on the phone" list-ms 500 readings 4
+run LimitIdle 1x ./services/executor/app
+limit "an idle executor that has the kind kubernetes" kubernetes-MB 60
+limit "an idle executor that has every other kind" others-MB 30
+
 run LimitLoad 15x ./services/dialog/menu
 limit "10,000 nodes are read, built, checked and bound to a policy" load-ms 500 load-ratio 3.7
 run LimitSearch 100x ./services/dialog/menu
@@ -56,9 +66,12 @@ limit "the same against a menu of 100 nodes" step-growth 1.5
 run Sessions100k 1x ./services/dialog/internal/session
 limit "100,000 open sessions in Redis" MB 100
 
-# The bus answers for every message only when it is on the disk. How many a disk takes says nothing about reloads, so its files
-# lie in memory where there is a place for that; and a machine that cannot do 500 is measured at the rate that it can.
+# The bus answers for every message only when it is on the disk. How many a disk takes says nothing about replicas or
+# reloads, so its files lie in memory where there is a place for that; and a machine that cannot do 500 messages a second is
+# measured at the rate that it can.
 [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
+run Replicas 1x ./services/executor/internal/runner
+limit "400 actions by 8 replicas, over an eighth of the time of one" of-ideal 1.066 of-bare 1.25
 run LimitReload 1x ./services/dialog/app
 printf '  at %s messages a second with %s reloads: half of the replies within %s ms, without reloads %s ms; 99 of 100 within %s ms, without %s ms\n' \
 	"$(value messages/s)" "$(value reloads)" "$(value p50-ms)" "$(value calm-p50-ms)" "$(value p99-ms)" "$(value calm-p99-ms)"

@@ -8,11 +8,14 @@ GOFUMPT=mvdan.cc/gofumpt@v0.12.0
 step() { echo "== $*"; }
 
 step gofumpt
-unformatted=$(go run $GOFUMPT -l "$@")
+unformatted=$(go run $GOFUMPT -l "$@" deployments/e2e-kube)
 [ -z "$unformatted" ] || { echo "not formatted:"; echo "$unformatted"; exit 1; }
 
 step go vet
 go vet work
+
+go vet -tags e2e ./services/executor/internal/kind/kubernetes
+(cd deployments/e2e-kube && GOWORK=off go vet ./...)
 
 step golangci-lint
 dirs=()

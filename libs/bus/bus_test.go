@@ -93,9 +93,9 @@ func publishOnceConnected(t *testing.T, ctx context.Context, b *bus.Bus, subject
 func TestPublishSaysWhetherItMayHaveBeenStored(t *testing.T) {
 	srv := bustest.New(t)
 	srv.Connect("declare")
-	hole := newHole(t, srv.Port())
+	hole := newHole(t, srv.Addr())
 	ctx := within(t)
-	b, err := bus.Connect(ctx, bus.Options{URL: "nats://" + hole.addr(), Name: "test", Timeout: 300 * time.Millisecond})
+	b, err := bus.Connect(ctx, bus.Options{URL: "nats://" + hole.addr(), Name: "test", Timeout: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ type hole struct {
 	wg     sync.WaitGroup
 }
 
-func newHole(t *testing.T, port int) *hole {
+func newHole(t *testing.T, to string) *hole {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -292,7 +292,7 @@ func newHole(t *testing.T, port int) *hole {
 			if err != nil {
 				return
 			}
-			out, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(port))
+			out, err := net.Dial("tcp", to)
 			if err != nil {
 				in.Close()
 				continue

@@ -12,9 +12,10 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
+
+	"palmops/libs/looptest"
 )
 
 // Programs are where Debian's package mariadb-server puts them.
@@ -27,18 +28,21 @@ const (
 // Password is that of root, who may come from this machine only.
 const Password = "root-of-the-test"
 
-// Server is one mariadbd with a directory of its own, reached by a socket and by a port of 127.0.0.1 that was free.
+// Server is one mariadbd with a directory of its own, reached by a socket and by a port of an address of its own.
 // What it holds survives Kill and Restart.
 type Server struct {
 	dir  string
 	args []string
-	port int
+	at   string
 	cmd  *exec.Cmd
 }
 
 // Start makes an empty server and returns when it accepts connections. Args are options for mariadbd, such as --server-id=2.
 // Whoever starts it must Stop it.
-func Start(args ...string) (*Server, error) {
+func Start(args ...string) (*Server, error) { return StartAt(looptest.Host(), args...) }
+
+// StartAt is Start at an address without a port, which looptest.Host gave: a certificate names it before the server starts.
+func StartAt(host string, args ...string) (*Server, error) {
 	if _, err := os.Stat(Program); err != nil {
 		return nil, fmt.Errorf("these tests need a real MariaDB: apt-get install mariadb-server (%w)", err)
 	}
@@ -47,14 +51,14 @@ func Start(args ...string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{dir: dir, args: args}
-	if err := s.begin(); err != nil {
+	if err := s.begin(host); err != nil {
 		s.Stop()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Server) begin() error {
+func (s *Server) begin(host string) error {
 	who, err := user.Current()
 	if err != nil {
 		return err
@@ -73,30 +77,20 @@ func (s *Server) begin() error {
 	if err := os.WriteFile(filepath.Join(s.dir, "init.sql"), []byte(init), 0o600); err != nil {
 		return err
 	}
-	for range 5 { // somebody else may take the port before the server does
-		if s.port, err = free(); err != nil {
-			return err
-		}
-		if err = s.run(); err == nil {
-			return nil
-		}
+	if s.at, err = looptest.AddressAt(host); err != nil {
+		return err
 	}
-	return err
-}
-
-func free() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
+	return s.run()
 }
 
 // run starts the server and returns when it says that it accepts connections.
 func (s *Server) run() error {
-	s.cmd = exec.Command(Program, append(s.args[:len(s.args):len(s.args)], "--socket="+s.Socket(), "--port="+strconv.Itoa(s.port),
-		"--bind-address=127.0.0.1", "--pid-file="+filepath.Join(s.dir, "pid"), "--init-file="+filepath.Join(s.dir, "init.sql"))...)
+	host, port, err := net.SplitHostPort(s.at)
+	if err != nil {
+		return err
+	}
+	s.cmd = exec.Command(Program, append(s.args[:len(s.args):len(s.args)], "--socket="+s.Socket(), "--port="+port,
+		"--bind-address="+host, "--pid-file="+filepath.Join(s.dir, "pid"), "--init-file="+filepath.Join(s.dir, "init.sql"))...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := s.cmd.StderrPipe()
 	if err != nil {
@@ -125,8 +119,8 @@ func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 // Socket is the path of the server's socket.
 func (s *Server) Socket() string { return filepath.Join(s.dir, "s") }
 
-// Address is 127.0.0.1 and the port.
-func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+// Address is an address of the loopback with the port; what connects to it comes from 127.0.0.1.
+func (s *Server) Address() string { return s.at }
 
 // DSN is root's way in for go-sql-driver/mysql, to a database that exists, or to none.
 func (s *Server) DSN(database string) string {

@@ -10,19 +10,21 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"palmops/libs/bus"
+	"palmops/libs/looptest"
 )
 
 // Server is a NATS server with a store of its own that can be stopped and started again.
 type Server struct {
-	t   testing.TB
-	dir string
-	srv *server.Server
+	t    testing.TB
+	host string // its own, so that its port is still free when it is started again
+	dir  string
+	srv  *server.Server
 }
 
 // New starts a server on a free loopback port; it is stopped when the test ends.
 func New(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{t: t, dir: t.TempDir()}
+	s := &Server{t: t, host: looptest.Host(), dir: t.TempDir()}
 	s.Start(server.RANDOM_PORT)
 	t.Cleanup(s.Stop)
 	return s
@@ -32,7 +34,7 @@ func New(t testing.TB) *Server {
 func (s *Server) Start(port int) {
 	s.t.Helper()
 	srv, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: s.dir, SyncAlways: true, NoSigs: true, NoLog: true,
+		Host: s.host, Port: port, JetStream: true, StoreDir: s.dir, SyncAlways: true, NoSigs: true, NoLog: true,
 	})
 	if err != nil {
 		s.t.Fatalf("nats server: %v", err)
@@ -63,6 +65,9 @@ func (s *Server) URL() string { return s.srv.ClientURL() }
 
 // Port is the port the server listens on.
 func (s *Server) Port() int { return s.srv.Addr().(*net.TCPAddr).Port }
+
+// Addr is its host and its port.
+func (s *Server) Addr() string { return s.srv.Addr().String() }
 
 // Connect opens a connection with every stream declared; it is closed when the test ends.
 func (s *Server) Connect(name string) *bus.Bus {

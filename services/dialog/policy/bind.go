@@ -30,7 +30,7 @@ type Bound struct {
 	rooms   []int32
 	links   []link
 	classes []class
-	below   map[int32][]int32 // of the lists that know parameters: the classes of what is in them, isRoom too, links followed
+	below   map[int32][]int32 // of the lists that know parameters: the classes of what shows them, isRoom too, links followed
 
 	cache cache
 }
@@ -305,7 +305,8 @@ func (w *binder) gather(n *menu.Node, params bool) {
 	}
 }
 
-// collect is the classes of what is at n and below, without repeats. The menu has no circles of links; one would end.
+// collect is the classes of what is at n and below, without repeats, and without the doors that do not show it: what was
+// chosen above must lead to more than a shared tool. The menu has no circles of links; one would end.
 func (w *binder) collect(n *menu.Node) []int32 {
 	n = n.Target()
 	at := int32(n.Index)
@@ -321,7 +322,9 @@ func (w *binder) collect(n *menu.Node) []int32 {
 	w.below[at] = nil
 	var all []int32
 	for _, child := range n.Items {
-		all = append(all, w.collect(child)...)
+		if at == 0 || !w.doors.has(child.Index) || w.doors.has(n.Index) {
+			all = append(all, w.collect(child)...)
+		}
 	}
 	slices.Sort(all)
 	all = slices.Compact(all)

@@ -184,6 +184,38 @@ grants:
 	}
 }
 
+// TestAToolInAListThatAsks: a link to what everybody may do keeps no line of the list around it.
+func TestAToolInAListThatAsks(t *testing.T) {
+	m := build(t, []byte(`version: 1
+title: t
+items:
+  - id: tool
+    title: x
+    steps: [{dynamic: {prompt: p, lines: [one]}}]
+  - id: clusters
+    title: x
+    steps: [{dynamic: {param: cluster, prompt: p, lines: [east, west]}}]
+    items:
+      - id: scale
+        title: x
+        steps:
+          - confirm: {text: sure}
+          - action: {zone: z, pool: p, action: k.one, args: {cluster: $cluster}, title: x}
+      - {id: there, title: x, link: tool}
+`))
+	l := parse(t, `version: 1
+roles: {r: {users: [u]}}
+grants: [{role: r, menu: [tool, clusters], actions: [k.*], args: {cluster: [east]}}]
+`).Bind(m).For(person("u"), monday)
+	n, items := m.Node("clusters"), []wire.Item{{Value: "east"}, {Value: "west"}}
+	if diff := cmp.Diff(items[:1], l.FilterItems(n, "cluster", items, nil)); diff != "" {
+		t.Error(diff)
+	}
+	if !l.May(n, args("cluster", "east")).Allowed || l.May(n, args("cluster", "west")).Allowed || !l.Sees(m.Node("there")) {
+		t.Error("the tool decides")
+	}
+}
+
 func TestHours(t *testing.T) {
 	at := func(text string) time.Time {
 		t.Helper()

@@ -472,6 +472,7 @@ func FuzzDecode(f *testing.F) {
 	all := app.Kinds()
 	f.Add([]byte("version: 1\nactions:\n  ? [a]\n  : {}\n"))
 	f.Add([]byte("targets: {clusters: {a: null}}\nactions: {a: null}"))
+	f.Add([]byte("targets: {\"\": {a: null}}\nactions: {a: null}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := catalog.Decode("c.yaml", data, all)
 		if (c == nil) == (err == nil) {

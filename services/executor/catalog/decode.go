@@ -64,13 +64,13 @@ var (
 )
 
 // patterns are the patterns that have a name. dns-label is RFC 1123's; dns-name is labels joined by dots, of at most MaxText
-// bytes; line is any text without line breaks and other control
-// characters, lines may have line breaks and tabs.
+// bytes; line is any text without line breaks, other control characters and marks that turn the direction of writing, lines
+// may have line breaks and tabs.
 var patterns = map[string]string{
 	"place":     `[a-z0-9_-]{1,63}`,
 	"action-id": `[0-9A-Za-z_-]{8,64}`,
-	"lines":     `[^\x00-\x08\x0b-\x1f\x7f-\x{9f}\x{2028}\x{2029}]+`,
-	"line":      `[^\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]+`,
+	"lines":     `[^\x00-\x08\x0b-\x1f\x7f-\x{9f}\x{61c}\x{200e}\x{200f}\x{2028}-\x{202e}\x{2066}-\x{2069}]+`,
+	"line":      `[^\x00-\x1f\x7f-\x{9f}\x{61c}\x{200e}\x{200f}\x{2028}-\x{202e}\x{2066}-\x{2069}]+`,
 	"dns-label": `[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
 	"dns-name":  `[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*`,
 }
@@ -174,7 +174,7 @@ func (r *reader) environments(c *Catalog) {
 // targets lets each kind read its own entries.
 func (r *reader) targets(c *Catalog) {
 	for _, key := range keys(r.raw.Targets) {
-		i := slices.IndexFunc(r.kinds, func(s Spec) bool { return s.Targets == key })
+		i := slices.IndexFunc(r.kinds, func(s Spec) bool { return s.Target != nil && s.Targets == key }) // a kind without targets has no name for them
 		if i < 0 {
 			r.bad([]string{"targets", key}, "targets: no kind works on %q", key)
 			continue

@@ -32,7 +32,7 @@ mask: ['sid=\S+']
 targets:
   clusters:
     one: {kubeconfig: kube.yaml, namespaces: [shop, pay]}
-    two: {in_cluster: true, namespaces: [shop]}
+    two: {in_cluster: true, namespaces: [shop, 5]}
     three: {server: "http://127.0.0.1:1", namespaces: [shop]}
 actions:
   k8s.namespaces: {kind: kubernetes, verb: namespaces, target: one, read: true}

@@ -17,6 +17,7 @@ import (
 	"palmops/libs/bus/bustest"
 	"palmops/libs/conf"
 	"palmops/libs/fault"
+	"palmops/libs/looptest"
 )
 
 const credentials = "WECOM_CORP_ID=" + testCorp + "\nWECOM_AGENT_ID=1000007\nWECOM_CORP_SECRET=" + testSecret + "\nWECOM_TOKEN=" + testToken +
@@ -197,6 +198,7 @@ func TestCloseWithoutRun(t *testing.T) {
 		Config: testConfig(), Apps: []AppCredentials{testCredentials()}, NATS: bus.Options{URL: srv.URL()},
 		Log: zap.NewNop(), Registry: prometheus.NewRegistry(),
 	}
+	o.Config.Listen = net.JoinHostPort(looptest.Host(), "0") // nobody else takes the port meanwhile
 	a, err := New(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)

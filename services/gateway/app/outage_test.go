@@ -44,7 +44,7 @@ func TestTheBusIsGone(t *testing.T) {
 // With the bus frozen nobody knows whether the message was stored, and the answer says so, for every one of many.
 func TestTheBusIsFrozen(t *testing.T) {
 	w := newWorld(t)
-	h := newHole(t, fmt.Sprintf("127.0.0.1:%d", w.nats.Port()))
+	h := newHole(t, w.nats.Addr())
 	g := w.start(func(o *Options) { o.NATS.URL = h.url() })
 	h.freeze(true)
 	impatient := &http.Client{Transport: client.Transport, Timeout: 5 * time.Second} // as WeCom is
@@ -71,7 +71,7 @@ func TestTheBusIsFrozen(t *testing.T) {
 // write, and no deadline of a context helps, until it gives the connection up. The answers leave all the same, and say which it was.
 func TestTheBusIsFrozenAndAllBuffersAreFull(t *testing.T) {
 	w := newWorld(t)
-	h := newHole(t, fmt.Sprintf("127.0.0.1:%d", w.nats.Port()))
+	h := newHole(t, w.nats.Addr())
 	g := w.start(func(o *Options) { o.NATS.URL = h.url() })
 	h.freeze(true)
 	guard := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: hang} // half of the minute
@@ -82,7 +82,7 @@ func TestTheBusIsFrozenAndAllBuffersAreFull(t *testing.T) {
 	}
 	answers := make([]answer, len(deliveries))
 	var wg sync.WaitGroup
-	atOnce := make(chan struct{}, 64) // more would starve each other of the time the server gives a body
+	atOnce := make(chan struct{}, 24) // more would starve each other of the time the server gives a body
 	for i, d := range deliveries {
 		wg.Go(func() {
 			atOnce <- struct{}{}
@@ -111,7 +111,7 @@ func TestTheBusIsFrozenAndAllBuffersAreFull(t *testing.T) {
 // The bus freezes after it has stored the message: then it is accepted, and the reply comes later.
 func TestTheBusFreezesAfterTheMessageIsStored(t *testing.T) {
 	w := newWorld(t)
-	h := newHole(t, fmt.Sprintf("127.0.0.1:%d", w.nats.Port()))
+	h := newHole(t, w.nats.Addr())
 	g := w.start(func(o *Options) { o.NATS.URL = h.url(); o.Config.PassiveBudget = conf500ms })
 	got := make(chan answer, 1)
 	go func() { got <- g.post(w.seal(wecom.FormXML, w.text("zhangsan", "1"))) }()

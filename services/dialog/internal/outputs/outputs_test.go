@@ -15,7 +15,10 @@ import (
 	"palmops/services/dialog/internal/outputs"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// NATS' client leaves one behind when a small object is stored before the goroutine has begun; it holds nothing.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"))
+}
 
 func TestOutputs(t *testing.T) {
 	srv := bustest.New(t)

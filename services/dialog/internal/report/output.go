@@ -137,6 +137,8 @@ func beginning(s string, most int) string {
 // size is a number of bytes as people read it.
 func size(n int64) string {
 	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d B", n)
 	case n < 10<<10:
 		return fmt.Sprintf("%.1f KB", float64(n)/1024)
 	case n >= 1<<20:

@@ -63,7 +63,7 @@ func TestOutputs(t *testing.T) {
 		"short":      {output: "  a\r\nb\n\n", last: "b", did: "push"},
 		"just whole": {output: strings.Repeat("x", pageBytes), last: strings.Repeat("x", pageBytes), did: "push"},
 		"20 lines":   {output: strings.Repeat("x\n", 20), last: "x", did: "push"},
-		"21 lines":   {output: strings.Repeat("x\n", 21), last: "输出共 21 行（0.0 KB）：回复 我的任务 查看全部", did: "store push"},
+		"21 lines":   {output: strings.Repeat("x\n", 21), last: "输出共 21 行（41 B）：回复 我的任务 查看全部", did: "store push"},
 		"long":       {output: strings.Repeat("输出一行\n", 100), last: "输出共 100 行（1.3 KB）：回复 我的任务 查看全部", did: "store push"},
 		"one line":   {output: strings.Repeat("输", 400), last: "输出共 1 行（1.2 KB）：回复 我的任务 查看全部", did: "store push"},
 		"English":    {output: strings.Repeat("x\n", 700), lang: "en", last: "The output has 700 lines (1.4 KB): reply tasks to see all of it", did: "store push"},

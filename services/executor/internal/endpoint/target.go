@@ -134,7 +134,7 @@ func (f Form) readAllow(s *catalog.Section, t *Target) {
 			t.Networks = append(t.Networks, p)
 			continue
 		}
-		if !hostName.MatchString(a) || strings.Contains(a, "..") {
+		if !hostName.MatchString(a) || strings.Contains(a, "..") || strings.Trim(a, "0123456789.") == "" { // 10.0.0 is a slip
 			s.Bad(at, "%q is neither a network such as 10.1.0.0/16 nor a host, with a port or without", a)
 			continue
 		}

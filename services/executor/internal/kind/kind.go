@@ -79,11 +79,13 @@ type Hand interface {
 }
 
 // Result is how an action ended: one of wire's states and a text for the user, which says what happened, what did not, and
-// what to do next. Output is what it printed, in lines; it may be long.
+// what to do next. Output is what it printed, in lines; it may be long. With Told the text has what a phone should show of the
+// output, such as the newest lines of a log: the chat does not show its beginning as well.
 type Result struct {
 	State  string
 	Text   string
 	Output string
+	Told   bool
 	Image  []byte // PNG to show in the chat, at most wire.MaxImage bytes; nil for none
 }
 

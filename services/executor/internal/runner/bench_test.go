@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"palmops/libs/wire"
 	"palmops/services/executor/internal/kind"
@@ -45,8 +48,12 @@ func BenchmarkFirstEffect(b *testing.B) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }
 
-// BenchmarkReplicas is how many times as fast eight replicas are as one, with 400 actions that take 100 ms each and one worker to a
-// replica.
+// BenchmarkReplicas is how many times as fast eight replicas are as one, with 400 actions that take 100 ms each on targets of
+// their own. A replica is a runner with one worker and a connection to the bus of its own; the orders wait when they start.
+// What replicas share is the bus: on a disk that takes a thousand writes a second they wait for each other there, since an
+// action takes five, and workers by default are 16 to a replica, which no disk keeps up with. So this says what replicas
+// cost each other where the bus is not what is slow. The eight run three times; ratio is that of the middle one. The yardstick
+// is as many loops without an executor, of five writes and 100 ms each, in turn with them: what a busy machine adds, it adds to both.
 func BenchmarkReplicas(b *testing.B) {
 	const actions = 400
 	run := func(replicas int) time.Duration {
@@ -84,11 +91,44 @@ func BenchmarkReplicas(b *testing.B) {
 		}
 		return took
 	}
+	bare := func(loops int) time.Duration {
+		w := newWorld(b)
+		var stores []jetstream.KeyValue
+		for i := range loops {
+			kv, err := w.srv.Connect(fmt.Sprint("bare-", i)).JS.KeyValue(b.Context(), wire.BucketActions)
+			w.check(err)
+			stores = append(stores, kv)
+		}
+		var wg sync.WaitGroup
+		begun := time.Now()
+		for i, kv := range stores {
+			wg.Go(func() {
+				for range actions / loops {
+					for range 5 {
+						if _, err := kv.Put(b.Context(), fmt.Sprint("lock.local.bare-", i), []byte("{}")); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+					_ = kind.Pause(b.Context(), 100*time.Millisecond) // the context of a benchmark that goes on
+				}
+			})
+		}
+		wg.Wait()
+		return time.Since(begun)
+	}
 	for b.Loop() {
-		one, eight := run(1), run(8)
+		one, eight, yard := run(1), []time.Duration{}, []time.Duration{}
+		for range 3 {
+			eight, yard = append(eight, run(8)), append(yard, bare(8))
+		}
+		slices.Sort(eight)
+		slices.Sort(yard)
+		b.ReportMetric(0, "ns/op")
 		b.ReportMetric(one.Seconds(), "one-s")
-		b.ReportMetric(eight.Seconds(), "eight-s")
-		b.ReportMetric(one.Seconds()/eight.Seconds(), "ratio")
-		b.ReportMetric(8*eight.Seconds()/one.Seconds(), "of-ideal") // 1 when eight are eight times as fast
+		b.ReportMetric(eight[1].Seconds(), "eight-s")
+		b.ReportMetric(one.Seconds()/eight[1].Seconds(), "ratio")
+		b.ReportMetric(8*eight[1].Seconds()/one.Seconds(), "of-ideal") // 1 when eight are eight times as fast
+		b.ReportMetric(eight[1].Seconds()/yard[1].Seconds(), "of-bare")
 	}
 }

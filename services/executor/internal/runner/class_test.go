@@ -200,7 +200,7 @@ func TestSlotsOfATarget(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	timing := DefaultTiming()
-	timing.Lock = time.Second
+	timing.Lock = 3 * time.Second // long enough to be given a free slot on a slow machine
 	k, begun := patient(w.dir)
 	w.executor("one", timing, k, func(o *Options) { o.Workers = 8 })
 	first, second := w.do("first", "k8s.pair", shopWeb()), w.do("second", "k8s.pair", shopWeb())

@@ -59,7 +59,11 @@ func (h *hold) on(ctx context.Context, ev life.Event) (life.Next, error) {
 	}
 	for range 2 {
 		step := life.On(h.rec, ev)
-		if step.Write == nil {
+		switch {
+		case step.Write != nil:
+		case wire.Final(h.rec.State): // by this very owner, whose last write was found to have been made
+			return life.Tell, nil
+		default:
 			return step.Next, nil
 		}
 		step.Write.Summary = h.r.mask.Text(step.Write.Summary)
@@ -140,9 +144,10 @@ func (h *hold) Progress(line string) {
 	line = oneLine(h.r.mask.Text(line))
 	h.mu.Lock()
 	h.line = line
+	t := langOf(h.rec)
 	h.mu.Unlock()
 	if h.parent != nil {
-		h.parent.Progress(texts.Say(langOf(h.rec), "step.progress", h.prefix, line))
+		h.parent.Progress(texts.Say(t, "step.progress", h.prefix, line))
 	}
 }
 

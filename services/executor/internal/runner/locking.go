@@ -155,33 +155,33 @@ func (c *locking) found(ctx context.Context, next envlock.Lock, b lockBefore, ve
 	place := c.r.place(&next, langOf(c.by))
 	written, moved, err := c.wrote(ctx, next, b.Rev)
 	switch {
-	case err != nil || !written && !moved:
+	case err != nil || written == nil && !moved:
 		return kind.Unsure(c.say("lock.unsure", place))
-	case written:
-		c.audit(next, b.Lock, verdict)
-		return kind.Ended(c.done(next, b.Lock))
+	case written != nil:
+		c.audit(*written, b.Lock, verdict)
+		return kind.Ended(c.done(*written, b.Lock))
 	}
 	return kind.Failed(c.say("lock.moved", place))
 }
 
-// wrote reads from the key's history whether this action wrote it. Moved says that it surely did not and, since the key is
+// wrote reads from the key's history what this action wrote, nil for nothing. Moved says that it surely did not and, since the key is
 // past the revision that it would have to write over, never will.
-func (c *locking) wrote(ctx context.Context, want envlock.Lock, rev uint64) (written, moved bool, err error) {
+func (c *locking) wrote(ctx context.Context, want envlock.Lock, rev uint64) (written *envlock.Lock, moved bool, err error) {
 	key := envlock.Key(c.r.o.Catalog.Zone, want.Env, want.Name)
 	hctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	all, err := c.r.store.kv.History(hctx, key)
 	if err != nil {
-		return false, false, fault.Wrap(fault.Transient, err, "history of "+key)
+		return nil, false, fault.Wrap(fault.Transient, err, "history of "+key)
 	}
 	reaches := len(all) > 0 && (all[0].Revision() <= rev || rev == 0 && len(all) < keptRevisions)
 	for _, e := range all {
 		var l envlock.Lock
 		if json.Unmarshal(e.Value(), &l) == nil && l.ID == want.ID {
-			return true, false, nil
+			return &l, false, nil
 		}
 	}
-	return false, reaches && all[len(all)-1].Revision() > rev, nil
+	return nil, reaches && all[len(all)-1].Revision() > rev, nil
 }
 
 // keptRevisions is the least that the bucket keeps of each key; a history that is shorter is whole.
@@ -209,7 +209,7 @@ func (c *locking) Probe(ctx context.Context, w kind.Work, before json.RawMessage
 // audit leaves who took or freed what, with both names where they differ.
 func (c *locking) audit(next envlock.Lock, had *envlock.Lock, verdict string) {
 	l := wire.AuditLine{
-		Corp: c.by.Corp, App: c.by.App, User: c.by.User, What: "lock", Ref: c.by.ID, Verdict: verdict, Reason: next.Reason,
+		Corp: c.by.Corp, App: c.by.App, User: c.by.User, What: "lock", Ref: c.by.ID, Verdict: verdict, Reason: c.r.mask.Text(next.Reason),
 		Detail: map[string]string{"lock": next.Value(), "holder": next.User, "until": fmt.Sprint(next.Until)},
 	}
 	if had != nil && c.free {

@@ -38,7 +38,7 @@ func TestALockKeepsOthersOut(t *testing.T) {
 		t.Fatalf("%+v", ev)
 	}
 	out := w.do("out", "k8s.release", web())
-	if ev := w.ends(out); ev.State != wire.StateFailed || !strings.Contains(ev.Text, "生产 已被占用（lisi，到 ") || !strings.Contains(ev.Text, "发布 2.4）") || !strings.Contains(ev.Text, "没有执行任何操作") || !strings.Contains(ev.Text, "强制释放") {
+	if ev := w.ends(out); ev.State != wire.StateFailed || !strings.Contains(ev.Text, "生产已被占用（lisi，到 ") || !strings.Contains(ev.Text, "发布 2.4）") || !strings.Contains(ev.Text, "没有执行任何操作") || !strings.Contains(ev.Text, "强制释放") {
 		t.Errorf("%+v", ev)
 	}
 	w.effects(out, 0)
@@ -94,7 +94,7 @@ func TestNamedLocks(t *testing.T) {
 	if ev := w.ends(w.do("take", wire.ActionLock, map[string]any{"env": "prod", "name": "database", "reason": "换主"}, as("lisi"))); ev.State != wire.StateSucceeded {
 		t.Fatalf("%+v", ev)
 	}
-	if ev := w.ends(w.do("out", "k8s.release", web())); ev.State != wire.StateFailed || !strings.Contains(ev.Text, "生产/database 已被占用（lisi") {
+	if ev := w.ends(w.do("out", "k8s.release", web())); ev.State != wire.StateFailed || !strings.Contains(ev.Text, "生产/database已被占用（lisi") {
 		t.Errorf("%+v", ev)
 	}
 	for name, args := range map[string]map[string]any{

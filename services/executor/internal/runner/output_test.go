@@ -39,7 +39,7 @@ func TestLanguageOfAReport(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	timing := DefaultTiming()
-	timing.Lock = 100 * time.Millisecond
+	timing.Lock = 5 * time.Second // the first one asks for its lock, too, on a slow machine
 	begun, goOn := make(chan struct{}), make(chan struct{})
 	var given lang.Tag
 	k := &book{dir: w.dir, apply: func(_ context.Context, wk kind.Work, _ kind.Hand) (kind.Result, bool) {
@@ -133,6 +133,21 @@ func TestOutputReachesTheUser(t *testing.T) {
 		if again.Output != ev.Output || (again.Whole != nil) != (ev.Whole != nil) || again.Image == nil {
 			t.Errorf("%s: a second telling has %d bytes, whole %+v", name, len(again.Output), again.Whole)
 		}
+	}
+}
+
+// TestOutputThatTheTextHasTold: the chat does not show the beginning of an output whose best part is in the text, and says where it is.
+func TestOutputThatTheTextHasTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.executor("one", DefaultTiming(), &book{dir: w.dir, apply: func(context.Context, kind.Work, kind.Hand) (kind.Result, bool) {
+		return kind.Result{State: wire.StateSucceeded, Text: "最新 1 行：\nthree", Output: "one\ntwo\nthree\n", Told: true}, true
+	}})
+	id := wire.DeriveID("output", "told")
+	w.send(w.order(w.claims(id), scaleArgs("web")), id)
+	ev := w.events(id)[id]
+	if strings.TrimSpace(ev.Output) != "" || ev.Whole == nil || ev.Whole.Size != 14 || ev.Text != "最新 1 行：\nthree" {
+		t.Errorf("%+v", ev)
 	}
 }
 

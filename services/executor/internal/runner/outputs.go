@@ -109,6 +109,9 @@ func (r *Runner) stored(ctx context.Context, h *hold, result *kind.Result) (out,
 			h.output = beginning(t, result.Output)
 		} else {
 			out, h.output = f, head(result.Output)
+			if result.Told {
+				h.output = "\n" // shorter than the whole, which the event names therefore, and nothing to show
+			}
 		}
 	}
 	switch {

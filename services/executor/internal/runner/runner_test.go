@@ -166,7 +166,7 @@ func TestOneTargetHasOneActionAtATime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	timing := DefaultTiming()
-	timing.Lock = 500 * time.Millisecond
+	timing.Lock = 5 * time.Second // the first one asks for its lock, too, on a slow machine
 	begun, goOn := make(chan struct{}), make(chan struct{})
 	first := wire.DeriveID("first")
 	k := &book{dir: w.dir, apply: func(_ context.Context, wk kind.Work, _ kind.Hand) (kind.Result, bool) {

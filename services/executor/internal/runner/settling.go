@@ -130,7 +130,7 @@ func (c *settling) Probe(ctx context.Context, w kind.Work, _ json.RawMessage) ki
 // audit leaves both names: who settled, and whose action it was.
 func (c *settling) audit(rec *wire.Record, reason string) {
 	c.r.o.Audit.Write(wire.AuditLine{
-		Corp: c.by.Corp, App: c.by.App, User: c.by.User, What: "settle", Ref: rec.ID, Verdict: rec.State, Reason: reason,
+		Corp: c.by.Corp, App: c.by.App, User: c.by.User, What: "settle", Ref: rec.ID, Verdict: rec.State, Reason: c.r.mask.Text(reason),
 		Detail: map[string]string{"by": c.by.ID, "owner_of_action": rec.User, "action": rec.Action},
 	})
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // soakEnv is how many actions the soak gets; with it set the seed may be given as well, as "<actions> <seed>".
-const soakEnv = "PALMOPS_SOAK"
+const soakEnv = "PALMOPS_SOAK_ACTIONS_ACTIONS"
 
 // soakActions is how many it gets in every test run.
 const soakActions = 20

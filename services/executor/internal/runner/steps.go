@@ -46,21 +46,30 @@ func (h *hold) Run(ctx context.Context, name, action string, args map[string]any
 	if err := h.Step(ctx); err != nil { // an action that has another owner begins nothing
 		return kind.Failed(texts.Say(t, "step.lost"))
 	}
-	rec, _, err := r.store.get(ctx, born.ID)
+	rec, rev, err := r.store.get(ctx, born.ID)
 	switch {
 	case err != nil:
 		return kind.Failed(texts.Say(t, "step.store"))
-	case rec != nil && wire.Final(rec.State):
-		return r.stepResult(ctx, rec)
-	case rec != nil:
+	case rec != nil && !wire.Final(rec.State):
 		return kind.Unsure(texts.Say(t, "step.unsure"))
 	}
-	made := life.On(nil, life.Delivered{Born: born, Self: r.o.Self, Now: r.o.Now().UnixMilli()})
-	rev, err := r.store.put(ctx, made.Write, 0)
-	if err != nil { // a record that was made nevertheless says claimed: nothing was done, and the sweeper ends it
+	made := life.On(rec, life.Delivered{Born: born, Self: r.o.Self, Now: r.o.Now().UnixMilli()})
+	switch {
+	case made.Write != nil:
+	case made.Next == life.Tell:
+		return r.stepResult(ctx, rec)
+	case rec.Parent == parent.ID: // closed by whoever took the parent over
+		return kind.Failed(texts.Say(t, "step.lost"))
+	default:
+		return kind.Failed(texts.Say(t, "step.store"))
+	}
+	if rev, err = r.store.put(ctx, made.Write, rev); err != nil { // a record that was made nevertheless says claimed: nothing was done, and the sweeper ends it
 		return kind.Failed(texts.Say(t, "step.store"))
 	}
 	r.note(made.Write)
+	if made.Next != life.Prepare { // the person had cancelled it
+		return r.stepResult(ctx, made.Write)
+	}
 	return r.carryStep(ctx, h, made.Write, rev)
 }
 
@@ -157,9 +166,10 @@ func (r *Runner) stepsOf(ctx context.Context, parent string, names []string) (ma
 	return out, nil
 }
 
-// settleSteps ends the steps that a dead owner left open. The caller owns the parent by now, so that nobody begins another one.
-// What cannot be settled in time stays for the sweeper.
-func (r *Runner) settleSteps(ctx context.Context, parent *wire.Record, names []string) {
+// settleSteps ends the steps that a dead owner left open, and closes the ids of those that were never begun. The caller owns the
+// parent by now. False when that was not possible in time: what is open stays for the sweeper, and what has no record may
+// still be begun by an owner that was frozen right before it.
+func (r *Runner) settleSteps(ctx context.Context, parent *wire.Record, names []string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*r.o.Timing.Probe)
 	defer cancel()
 	for _, name := range names {
@@ -173,10 +183,11 @@ func (r *Runner) settleSteps(ctx context.Context, parent *wire.Record, names []s
 				r.o.Log.Warn("step of a dead owner not settled yet", zap.String("action", id), zap.Error(err))
 			}
 			if kind.Pause(ctx, min(r.o.Timing.Beat, time.Second)/5) != nil {
-				return
+				return false
 			}
 		}
 	}
+	return true
 }
 
 // settleStep makes one attempt to end a step whose parent has lost its owner; over says that it has ended. One that was never begun
@@ -186,13 +197,16 @@ func (r *Runner) settleStep(ctx context.Context, parent *wire.Record, id string)
 	if err != nil {
 		return false, err
 	}
-	if rec == nil {
-		now := r.o.Now()
+	if rec == nil || life.Void(rec) { // a void one keeps nobody but its own person from it
+		now, beat := r.o.Now(), int64(1)
+		if rec != nil {
+			beat = rec.Beat + 1
+		}
 		_, err := r.store.put(ctx, &wire.Record{
 			V: wire.Version, ID: id, Parent: parent.ID, State: wire.StateExpired, Corp: parent.Corp, App: parent.App, User: parent.User, Zone: parent.Zone, Pool: parent.Pool,
 			Action: parent.Action, Owner: r.o.Self, Summary: texts.Say(langOf(parent), "step.orphan"), IssuedAt: now.Unix(), Expires: now.Unix(),
-			Created: now.UnixMilli(), Ended: now.UnixMilli(), Lang: parent.Lang, Beat: 1,
-		}, 0)
+			Created: now.UnixMilli(), Ended: now.UnixMilli(), Lang: parent.Lang, Beat: beat,
+		}, rev)
 		return err == nil, err
 	}
 	if wire.Final(rec.State) {

@@ -162,6 +162,9 @@ func (r *Runner) probe(ctx context.Context, rec *wire.Record, rev uint64) error 
 	defer done()
 	t := langOf(rec)
 	result := r.look(wctx, rec)
+	if result.State != wire.StateSucceeded && result.State != wire.StateFailed {
+		result.State = wire.StateUnknown // a look knows no other
+	}
 	text := texts.Say(t, "probe.known", result.Text)
 	if result.State == wire.StateUnknown {
 		text = texts.Say(t, "probe.unknown", result.Text)
@@ -182,8 +185,8 @@ func (r *Runner) look(ctx context.Context, rec *wire.Record) kind.Result {
 	case w.Action.Blind:
 		return kind.Unsure(texts.Say(t, "probe.blind"))
 	}
-	if s, ok := k.(stepper); ok {
-		r.settleSteps(ctx, rec, s.Steps(w.Action))
+	if s, ok := k.(stepper); ok && !r.settleSteps(ctx, rec, s.Steps(w.Action)) {
+		return kind.Unsure(texts.Say(t, "probe.steps"))
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timing.Probe)
 	defer cancel()

@@ -57,7 +57,8 @@ class Executor(Life):
         self.nats.wait(60)
         self._consumer()
         base = f"{token(self.zone)}.{token(self.pool)}"
-        self.nats.sub(f"ask.{base}.*", lambda m: self._thread(self.question, m), self.durable)
+        for name in self.catalog.subjects():  # not ask.….*: the questions that only others can answer are left to them
+            self.nats.sub(f"ask.{base}.{name}", lambda m: self._thread(self.question, m), self.durable)
         self.nats.sub(f"act.{base}.palmops_cancel.*", lambda m: self._thread(self.express, m), self.durable)
         self.nats.sub(f"cancel.{base}.{token(self.self)}", lambda m: self._thread(self.stop_asked, m))
         self.nats.sub("$KV.ACTIONS.*", self.note)

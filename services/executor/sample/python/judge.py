@@ -13,6 +13,7 @@ import re
 import yaml
 from itsdangerous import BadData, BadSignature, TimestampSigner, URLSafeSerializer
 
+from records import token
 from texts import say
 
 LEEWAY = 30  # seconds that an order may be from the future
@@ -31,8 +32,8 @@ KNOWN = {"kind", "verb", "target", "read", "env", "locks", "timeout", "params", 
 PATTERNS = {
     "place": r"[a-z0-9_-]{1,63}",
     "action-id": r"[0-9A-Za-z_-]{8,64}",
-    "line": r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+",
-    "lines": r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]+",
+    "line": r"[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+",
+    "lines": r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+",
     "dns-label": r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
     "dns-name": r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
 }
@@ -163,15 +164,17 @@ class Catalog:
         self.zone, self.pool, self.concurrency = raw["zone"], raw["pool"], raw.get("concurrency", 32)
         self.targets, self.environments = raw.get("targets") or {}, raw.get("environments") or {}
         self.dir = os.path.dirname(os.path.abspath(path))
-        self.actions = {}
+        self.actions, self.others = {}, {"palmops.settle"}  # others: what only others in the pool can do
         for name, spec in raw["actions"].items():
             klass = verbs.get((spec["kind"], spec["verb"]))
             if klass is None:
                 log.info("not offered: %s, which needs kind %s, verb %s", name, spec["kind"], spec["verb"])
+                self.others.add(name)
                 continue
             strange = set(spec) - KNOWN
             if strange:  # a bound that is not understood must not be passed over
                 log.warning("not offered: %s, which has %s", name, ", ".join(sorted(strange)))
+                self.others.add(name)
                 continue
             self.actions[name] = self._action(name, spec, klass)
         self.built_in = built_in()
@@ -188,6 +191,10 @@ class Catalog:
                        Param("lang", {"type": "string", "optional": True, "allow": ["zh", "en"]})]
         return Action(name, spec["kind"], spec["verb"], klass, params, seconds(spec.get("timeout", "60s")), target,
                       spec.get("settings"), spec.get("env", ""), spec.get("locks") or ())
+
+    def subjects(self):
+        """What the actions that are offered here are called in subjects."""
+        return sorted({token(name.replace(".", "_")) for name in (*self.built_in, *self.actions)})
 
     def action(self, name):
         return self.built_in.get(name) or self.actions.get(name)

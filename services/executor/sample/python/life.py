@@ -86,6 +86,8 @@ class Life:
         except Refusal as refusal:
             no, order = refusal, None
             claims, args = no.claims, no.args_json
+            if no.reason == "action" and claims.get("action") in self.catalog.others:
+                raise Later(BEAT) from None  # for one in the pool that can; when nobody does it before it expires, it ends as that
             self.audit(claims, "refused", no.reason, detail={"proven": "yes" if no.proven else "no"})
             if not no.proven:
                 self.tell_unproven(no)
@@ -326,7 +328,7 @@ class Life:
         if rec.get("zone") != self.zone or rec.get("pool") != self.pool or rec.get("parent"):
             return
         with self.lock:
-            if rec.get("state") == "running" and rec.get("owner") != self.self:
+            if rec.get("state") == "running" and rec.get("owner") != self.self and self.catalog.action(rec.get("action")):
                 self.watched[ident] = None
             else:
                 self.watched.pop(ident, None)

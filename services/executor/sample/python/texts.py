@@ -118,7 +118,7 @@ TEXTS = {
     'restart.applied': ('%s 重启已生效，目前 %d/%d 已更新，%d/%d 就绪。请稍后查看是否全部就绪。', 'The restart of %s has taken effect, %d/%d are up to date and %d/%d ready by now. Please look later whether all are.'),
     'restart.untouched': ('%s 没有被重启。可以重新发起。', '%s was not restarted. You may start again.'),
     'noop.done': ('试运行：%s。没有做任何更改。', 'Dry run: %s. Nothing was changed.'),
-    'begin.barred': ('%s 已被占用（%s），没有执行任何操作。请等占用结束，或请占用人释放；紧急时可以强制释放后重新发起。', '%s is locked (%s). Nothing was done. Please wait, or ask the holder to give it back; in an emergency it can be freed by force. Then start again.'),
+    'begin.barred': ('%s已被占用（%s），没有执行任何操作。请等占用结束，或请占用人释放；紧急时可以强制释放后重新发起。', '%s is locked (%s). Nothing was done. Please wait, or ask the holder to give it back; in an emergency it can be freed by force. Then start again.'),
     'lock.holder': ('%s，到 %s：%s', '%s, until %s: %s'),
     'lock.done': ('已占用%s，到 %s 自动释放。期间其他人的更改会被拒绝。', '%s is locked until %s. The changes of all others are refused meanwhile.'),
     'lock.freed': ('已释放%s。', '%s is free.'),

@@ -21,7 +21,10 @@ import (
 	"palmops/services/gateway/internal/metrics"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// NATS' client leaves one behind when a small object is stored before the goroutine has begun; it holds nothing.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"))
+}
 
 const hang = 30 * time.Second
 

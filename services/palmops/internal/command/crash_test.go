@@ -75,7 +75,7 @@ func (w *whole) generation(ctx context.Context, namespace, name string) (generat
 	if err := json.Unmarshal(body, &d); err != nil {
 		w.t.Fatalf("%s: %v", body, err)
 	}
-	changes, _ := strconv.ParseInt(d.Metadata.Annotations["practice.palmops.io/spec-changes"], 10, 64) // none is 0
+	changes, _ := strconv.ParseInt(d.Metadata.Annotations[specChanges], 10, 64) // none is 0
 	return changes, d.Spec.Replicas
 }
 

@@ -116,7 +116,11 @@ func frugal() error {
 // greet says what to open and what to type, and what a restart would forget.
 func greet(s Streams, o local.Options, stack *local.Stack, a *run.Admin) {
 	line := func(format string, args ...any) { fmt.Fprintf(s.Out, format+"\n", args...) }
-	line("palmops 掌上运维: everything in this process, data in %s\n", o.DataDir)
+	what := "everything in this process"
+	if o.NoExecutor {
+		what = "everything but executors in this process"
+	}
+	line("palmops 掌上运维: %s, data in %s\n", what, o.DataDir)
 	line("  phone     %s/", stack.PageURL())
 	line("            be 张三 and tap: 菜单, 零售事业部, Kubernetes 操作, 调整 POD 数, shop, web; type 5; tap 1. 确认执行")
 	line("            or type /词 to search, such as /kr; 卡片 for cards with buttons; English")
@@ -130,6 +134,8 @@ func greet(s Streams, o local.Options, stack *local.Stack, a *run.Admin) {
 	}
 	if url := stack.NATSURL(); url != "" {
 		line("  nats      %s", url)
+		line("  executor  NATS_URL=%s PALMOPS_KEYS_FILE=%s/keys/local.json PALMOPS_KUBE_SERVER=%s palmops executor \\\n"+
+			"              --config %s/executor.yaml --admin 127.0.0.1:0     (in other terminals; as many as you like)", url, o.DataDir, stack.PracticeURL(), o.ConfigDir)
 	}
 	if o.RedisURL == "" {
 		line("\n  Sessions are kept in this process, with a journal in %s: a restart goes on with them, a crash of the\n  machine itself may cost the last of them, and nothing else. REDIS_URL=redis://HOST:PORT/0 takes a real Redis.", o.DataDir)

@@ -196,7 +196,7 @@ func (s *split) generation(ctx context.Context, name string) (generation int64, 
 	if err := json.Unmarshal([]byte(body), &d); err != nil || d.Metadata.Generation == 0 {
 		s.t.Fatalf("%s: %v", body, err)
 	}
-	changes, _ := strconv.ParseInt(d.Metadata.Annotations["practice.palmops.io/spec-changes"], 10, 64) // none is 0
+	changes, _ := strconv.ParseInt(d.Metadata.Annotations[specChanges], 10, 64) // none is 0
 	return changes, d.Spec.Replicas
 }
 

@@ -20,8 +20,10 @@ func TestCache(t *testing.T) {
 	root := redis.NewClient(opt)
 	t.Cleanup(func() { _ = root.Close() })
 	for _, command := range [][]any{
-		{"ACL", "SETUSER", "palmops", "on", ">" + password, "~*", "resetchannels", "-@all", "+@read", "+@write", "+ping", "+info", "+time", "+dbsize",
-			"+client|list", "+client|kill", "+client|setname", "+slowlog|get", "+memory|usage", "+memory|stats", "+memory|doctor", "+command|info", "+hello", "+auth", "+select"},
+		{
+			"ACL", "SETUSER", "palmops", "on", ">" + password, "~*", "resetchannels", "-@all", "+@read", "+@write", "+ping", "+info", "+time", "+dbsize",
+			"+client|list", "+client|kill", "+client|setname", "+slowlog|get", "+memory|usage", "+memory|stats", "+memory|doctor", "+command|info", "+hello", "+auth", "+select",
+		},
 		{"HSET", "cart:user-1", "apple", 3, "pear", 1},
 		{"CONFIG", "SET", "slowlog-log-slower-than", 0},
 		{"SET", "report:nightly", "much"},

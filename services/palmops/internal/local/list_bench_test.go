@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -52,8 +53,39 @@ func largeCluster(n int) http.Handler {
 	})
 }
 
+// readPages is the yardstick of a list: its pages read one by one and decoded as far as a list needs them.
+func readPages(b *testing.B, url string) (items int) {
+	b.Helper()
+	from := ""
+	for {
+		resp, err := http.Get(url + "/apis/apps/v1/namespaces/shop/deployments?limit=500&continue=" + from)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var page struct {
+			Metadata struct{ Continue string }
+			Items    []struct {
+				Metadata struct{ Name string }
+				Spec     struct{ Replicas int }
+				Status   struct{ ReadyReplicas int }
+			}
+		}
+		err = json.NewDecoder(resp.Body).Decode(&page)
+		_ = resp.Body.Close()
+		if err != nil {
+			b.Fatal(err)
+		}
+		items += len(page.Items)
+		if from = page.Metadata.Continue; from == "" {
+			return items
+		}
+	}
+}
+
 // BenchmarkLimitList is the time from the message that asks for a list of 5,000 deployments to page one as the passive
-// reply, with everything between the phone and a local API.
+// reply, with everything between the phone and a local API. The API answers in JSON, which takes longest to read; real ones can
+// do better (BenchmarkLimitIdle in services/executor/app has one). The yardstick is the same pages read by the benchmark itself.
+// On a machine that is busy enough dialog has not waited for the list: late counts those, with the time that they were waited for.
 func BenchmarkLimitList(b *testing.B) {
 	api := httptest.NewServer(largeCluster(5000))
 	defer api.Close()
@@ -61,6 +93,7 @@ func BenchmarkLimitList(b *testing.B) {
 	r := start(b, func(o *Options) { o.Kubeconfig = kubeconfig })
 	c := outsidetest.New(b, r.CallbackURL(), filepath.Join(r.config, "wecom.env"))
 	defer c.Close()
+	defer http.DefaultClient.CloseIdleConnections()
 	say := func(text string) string {
 		plain, _ := c.Typed("zhangsan", text)
 		reply, err := c.Post(b.Context(), plain)
@@ -69,24 +102,32 @@ func BenchmarkLimitList(b *testing.B) {
 		}
 		return reply
 	}
-	best := time.Duration(0)
-	var total time.Duration
-	n := 0
+	var took, yard []time.Duration
+	late := 0
 	for b.Loop() {
 		say("00")
 		say("1-1-1") // up to the choice of a namespace
 		began := time.Now()
 		reply := say("1")
-		took := time.Since(began)
+		took = append(took, time.Since(began))
 		if !strings.Contains(reply, "svc-0000  3/3") {
-			b.Fatalf("no page one: %s", reply)
+			if late++; took[len(took)-1] < 500*time.Millisecond {
+				b.Fatalf("no page one: %s", reply)
+			}
 		}
-		total += took
-		if n++; best == 0 || took < best {
-			best = took
+		began = time.Now()
+		if n := readPages(b, api.URL); n != 5000 {
+			b.Fatalf("%d deployments", n)
 		}
+		yard = append(yard, time.Since(began))
 	}
+	slices.Sort(took)
+	slices.Sort(yard)
+	list, reading := took[len(took)/2], yard[len(yard)/2]
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(float64(total.Milliseconds())/float64(n), "mean-ms")
-	b.ReportMetric(float64(best.Milliseconds()), "list-ms")
+	b.ReportMetric(float64(list.Milliseconds()), "list-ms")
+	b.ReportMetric(float64(took[len(took)-1].Milliseconds()), "slowest-ms")
+	b.ReportMetric(float64(reading.Milliseconds()), "reading-ms")
+	b.ReportMetric(float64(late), "late")
+	b.ReportMetric(float64(list)/float64(reading), "readings")
 }

@@ -96,6 +96,7 @@ func (p *python) term() {
 func TestPythonExecutor(t *testing.T) {
 	for _, name := range pythonStories {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			data, err := os.ReadFile("../../testdata/stories/" + name + ".txtar")
 			if err != nil {
 				t.Fatal(err)
@@ -188,6 +189,9 @@ func TestPythonExecutorEnds(t *testing.T) {
 		r := start(t, func(o *Options) { o.NATSListen, o.DataDir = "127.0.0.1:0", dir })
 		startPython(t, r, dir)
 		for range 3 { // either takes them; a cancellation finds the owner whoever it is
+			// What only the one in Go can do is left to it: lists and reports.
+			say(t, r, "zhangsan> 00\nzhangsan> /最近事件\nzhangsan> 1\n  已受理\nzhangsan< later\n  shop 的事件\n  ! 没有执行\n"+
+				"zhangsan> 00\nzhangsan> /容器日志\nzhangsan> 1\n  选择 shop 的 Pod\n")
 			say(t, r, drilling+"zhangsan> 我的任务\nzhangsan> 1\nzhangsan> [取消]\nzhangsan> 1\nzhangsan< later\n  已取消\n")
 		}
 	})

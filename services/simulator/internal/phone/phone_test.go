@@ -129,7 +129,7 @@ func TestGivesUpAfterThreeRedeliveries(t *testing.T) {
 		}
 		g.reply(w, c, "next")
 	})
-	w := newWorld(t, g.server.URL, func(o *phone.Options) { o.Timeout = 250 * time.Millisecond })
+	w := newWorld(t, g.server.URL, func(o *phone.Options) { o.Timeout = time.Second })
 	res := w.say(t, client.SayRequest{User: "zhangsan", Text: "slow"})
 	if res.Status != client.StatusFailed || !strings.Contains(res.Error, "没有应答") {
 		t.Fatalf("%+v", res)

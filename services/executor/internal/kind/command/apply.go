@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"time"
 
 	"palmops/libs/fault"
@@ -131,7 +132,11 @@ func (j job) stopped(ctx context.Context, e ending, seconds int) kind.Result {
 	}
 	lctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookFor)
 	defer cancel()
-	switch found := j.verdict(lctx); {
+	found := j.verdict(lctx)
+	if found == meansNothing && j.raised() {
+		found = meansUnknown // what it started may still be at it
+	}
+	switch {
 	case found == meansDone && canceled:
 		return kind.Canceled(why + j.say("found.done"))
 	case found == meansDone:
@@ -152,6 +157,16 @@ func (j job) more(words lang.Words) string {
 		return ""
 	}
 	return j.say("say.more", words.In(j.w.Lang))
+}
+
+// raised reports whether the program takes on another user by itself, as sudo does: the kernel does not end it with its executor then,
+// and an executor that is not root can neither see what it started nor end it.
+func (j job) raised() bool {
+	if j.euid == 0 || len(j.set.Argv) == 0 {
+		return false
+	}
+	info, err := os.Stat(j.set.Argv[0].String(nil, nil))
+	return err != nil || info.Mode()&(os.ModeSetuid|os.ModeSetgid) != 0
 }
 
 // verdict asks the probe whether the command took effect.
@@ -195,6 +210,8 @@ func (k *Kind) Probe(ctx context.Context, w kind.Work, raw json.RawMessage) kind
 		return kind.Unsure(j.say("probe.elsewhere", short(plain(j.base.Host))) + j.more(j.set.Look))
 	case !endMarked(w.ID):
 		return kind.Unsure(j.say("probe.running") + j.more(j.set.Look))
+	case j.raised():
+		return kind.Unsure(j.say("probe.raised") + j.more(j.set.Look))
 	}
 	switch j.verdict(ctx) {
 	case meansDone:

@@ -34,6 +34,7 @@ var texts = lang.MustLoad(textsFile)
 // Kind is the kind command over all its actions of one catalog.
 type Kind struct {
 	host string
+	euid int                 // of this executor
 	as   map[string]identity // by action
 
 	mu      sync.Mutex
@@ -49,14 +50,14 @@ func New(c *catalog.Catalog) (*Kind, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "the machine's name")
 	}
-	k := &Kind{host: host, as: map[string]identity{}, secrets: map[string]bool{}}
+	k := &Kind{host: host, euid: os.Geteuid(), as: map[string]identity{}, secrets: map[string]bool{}}
 	var ps conf.Problems
 	for _, a := range c.Actions() {
 		set, ok := a.Settings.(Settings)
 		if a.Kind != Name || !ok {
 			continue
 		}
-		who, err := identify(set.User, set.Root, os.Geteuid())
+		who, err := identify(set.User, set.Root, k.euid)
 		if err != nil {
 			ps.Add(c.File, a.Line, "action %s: %v", a.Name, err)
 		}

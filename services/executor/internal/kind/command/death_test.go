@@ -98,3 +98,29 @@ func TestProbe(t *testing.T) {
 		t.Errorf("%s %q", r.State, r.Text)
 	}
 }
+
+// TestRaisedPrograms: what runs as another user by a setuid bit may go on where an executor that is not root cannot see it, so that
+// a probe that finds nothing yet proves nothing.
+func TestRaisedPrograms(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, `
+  raised: {kind: command, verb: run, settings: {argv: [DIR/raised], ROOT, env: {TEST_PROGRAM: exit}, probe: {argv: [SELF, "1"]}}}
+`)
+	if err := os.WriteFile(s.file("raised"), nil, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(s.file("raised"), 0o755|os.ModeSetuid); err != nil {
+		t.Fatal(err)
+	}
+	w := s.work("raised", nil)
+	before, err := s.k.Prepare(t.Context(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for euid, want := range map[int]string{0: wire.StateFailed, 1000: wire.StateUnknown} {
+		s.k.euid = euid
+		if r := s.k.Probe(t.Context(), w, before); r.State != want {
+			t.Errorf("as %d: %s %q", euid, r.State, r.Text)
+		}
+	}
+}

@@ -52,7 +52,7 @@ func TestMistakes(t *testing.T) {
 	for target, want := range map[string]string{
 		"{base: 'ftp://a'}": "http or https", "{base: 'http://u:p@a'}": "without credentials", "{base: 'http://a/?x'}": "without credentials",
 		"{base: 'http://a/b/../c'}": "base must", "{base: 'http://a', allow: [10.0.0.1/8]}": "is not a network", "{base: 'http://a', allow: [169.254.0.0/16]}": "never reached",
-		"{base: 'http://a', allow: ['a b']}": "neither a network", "{base: 'http://a', timeout: 1h}": "timeout", "{base: 'http://a', ca_file: x}": "for https",
+		"{base: 'http://a', allow: ['a b']}": "neither a network", "{base: 'http://a', allow: [10.0.0]}": "neither a network", "{base: 'http://a', timeout: 1h}": "timeout", "{base: 'http://a', ca_file: x}": "for https",
 		"{base: 'https://a', client_cert: x}": "belong together", "{base: 'http://a', basic: {user: a}}": "password_file",
 		"{base: 'http://a', headers: [{name: Host, value: x}]}": "Host", "{base: 'http://a', headers: [{name: X, value: '${a}', secret_file: x}]}": "${secret}",
 		"{base: 'http://a', headers: [{name: X, value: \"a\\nb\"}]}": "printable", "{base: 'http://a', token: x}": "token",

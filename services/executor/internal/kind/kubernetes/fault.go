@@ -3,15 +3,13 @@ package kubernetes
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"palmops/libs/fault"
 	"palmops/libs/lang"
+	"palmops/services/executor/internal/endpoint"
 	"palmops/services/executor/internal/kind"
 )
 
@@ -74,14 +72,8 @@ func (c *cluster) insist(ctx context.Context, first time.Duration, read func() e
 	}
 }
 
-// quote cuts a foreign sentence to one line of at most 200 characters.
-func quote(s string) string {
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == ' ' || r == utf8.RuneError }), " ")
-	if r := []rune(s); len(r) > 200 {
-		return string(r[:199]) + "…"
-	}
-	return s
-}
+// quote cuts a foreign sentence to one line of at most 200 characters, without marks that change the direction of writing.
+func quote(s string) string { return endpoint.Quote(s) }
 
 // explain gives an error of the API its kind and a text in a language. What is the thing that was asked for, such as shop/web.
 func explain(err error, t lang.Tag, what string) error {

@@ -78,13 +78,14 @@ func (r *report) logs(ctx context.Context, hand kind.Hand) (kind.Result, error) 
 	if n <= lastLines && len(res.Output) <= shortOutput {
 		return res, nil // the chat shows all of it below
 	}
-	lines, room := last.lines(), maxText-len(res.Text)
+	lines, room := last.lines(), maxText-len(res.Text)-len(r.say("logs.newest", lastLines))
 	from := len(lines)
 	for from > 0 && room > len(lines[from-1]) {
 		from--
 		room -= len(lines[from]) + 1
 	}
-	res.Text += "\n" + strings.Join(lines[from:], "\n")
+	res.Text += r.say("logs.newest", len(lines)-from) + "\n" + strings.Join(lines[from:], "\n")
+	res.Told = true
 	return res, nil
 }
 

@@ -275,7 +275,7 @@ func TestDrainUnderTrouble(t *testing.T) {
 				status(w, 403, metav1.StatusReasonForbidden)
 			}
 			return try == 3
-		}, wire.StateTimeout, "中断，不再继续。原因：集群没有给执行器权限"},
+		}, wire.StateTimeout, "中断，不再继续。请处理后重新发起，或恢复调度。原因：集群没有给执行器权限"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -118,6 +118,7 @@ func (r *report) page(heading string, lines []string) kind.Result {
 		if room -= len(l) + 1; room < 0 {
 			out.Text += "\n" + r.say("report.more", len(lines)-i)
 			out.Output = heading + "\n" + strings.Join(lines, "\n") + "\n"
+			out.Told = true
 			return out
 		}
 		out.Text += "\n" + l
@@ -125,7 +126,7 @@ func (r *report) page(heading string, lines []string) kind.Result {
 	return out
 }
 
-// plain is a foreign line without control characters and the colours of terminals.
+// plain is a foreign line without control characters, the colours of terminals, and marks that change the direction of writing.
 func plain(s string) string {
 	var b strings.Builder
 	escape := false
@@ -138,7 +139,7 @@ func plain(s string) string {
 			escape = c < 0x40 || c > 0x7e
 		case c == '\t':
 			b.WriteByte(' ')
-		case !unicode.IsControl(c):
+		case !unicode.IsControl(c) && !unicode.Is(unicode.Bidi_Control, c):
 			b.WriteRune(c)
 		}
 	}

@@ -35,8 +35,8 @@ func TestLogs(t *testing.T) {
 	k := newKind(t, f.srv.URL)
 	args := map[string]any{"namespace": "shop", "pod": "web-1"}
 	r := reportOn(t, k, verbLogs, lang.Chinese, args)
-	want := "shop/web-1[main] 最近 13 行日志\nline 3 end\nline 4 end\n"
-	if r.State != wire.StateSucceeded || !strings.HasPrefix(r.Text, want) || !strings.HasSuffix(r.Text, "\nlast without an end") || strings.Count(r.Output, "\n") != 12 {
+	want := "shop/web-1[main] 最近 13 行日志，最新 10 行：\nline 3 end\nline 4 end\n"
+	if r.State != wire.StateSucceeded || !strings.HasPrefix(r.Text, want) || !strings.HasSuffix(r.Text, "\nlast without an end") || strings.Count(r.Output, "\n") != 12 || !r.Told {
 		t.Errorf("%+v", r)
 	}
 	if asked != "shop/web-1?container=main&tailLines=200" {
@@ -59,7 +59,7 @@ func TestLogs(t *testing.T) {
 	f.logs = func(w http.ResponseWriter, _ *http.Request, _ string) {
 		refuse(w, 400, metav1.StatusReasonBadRequest, "container \"main\" in pod \"web-1\" is waiting to start:\nImagePullBackOff", nil)
 	}
-	if r := reportOn(t, k, verbLogs, lang.Chinese, args); r.State != wire.StateFailed || r.Text != `shop/web-1 的日志读不到：container "main" in pod "web-1" is waiting to start: ImagePullBackOff` {
+	if r := reportOn(t, k, verbLogs, lang.Chinese, args); r.State != wire.StateFailed || r.Text != `shop/web-1 的日志读不到：container "main" in pod "web-1" is waiting to start: ImagePullBackOff。没有做任何更改，请稍后重试或换一个容器。` {
 		t.Errorf("%+v", r)
 	}
 	f.logs = func(w http.ResponseWriter, _ *http.Request, _ string) {

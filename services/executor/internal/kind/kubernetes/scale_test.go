@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"palmops/libs/fault"
+	"palmops/libs/looptest"
 	"palmops/libs/wire"
 	"palmops/services/executor/internal/kind"
 )
@@ -186,12 +186,11 @@ func TestPrepareRefuses(t *testing.T) {
 // closedPort is a server that nobody listens for.
 func closedPort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, err := looptest.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return "http://" + l.Addr().String()
+	return "http://" + at
 }
 
 // TestScaleUnderTrouble lets the update go wrong in every way once and looks whether the report is true.

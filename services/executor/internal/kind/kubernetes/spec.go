@@ -180,11 +180,11 @@ const schemaFragment = `{
     "type": "object",
     "description": "A Kubernetes cluster; exactly one of kubeconfig, in_cluster and server says how to reach it.",
     "properties": {
-      "kubeconfig": {"type": "string", "description": "Path, relative to this file."},
-      "context": {"type": "string", "description": "Of the kubeconfig; its current one when left out."},
+      "kubeconfig": {"$ref": "#/$defs/text", "description": "Path, relative to this file."},
+      "context": {"$ref": "#/$defs/text", "description": "Of the kubeconfig; its current one when left out."},
       "in_cluster": {"type": "boolean", "description": "The executor runs in the cluster and uses its service account."},
       "server": {"type": "string", "description": "URL of an API without authentication."},
-      "namespaces": {"type": "array", "minItems": 1, "uniqueItems": true, "items": {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}, "description": "Nothing outside them is listed or touched, but for the pods of a drained node."},
+      "namespaces": {"type": "array", "minItems": 1, "uniqueItems": true, "items": {"$ref": "#/$defs/text", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}, "description": "Nothing outside them is listed or touched, but for the pods of a drained node."},
       "nodes": {"type": "boolean", "description": "Nodes may be cordoned, uncordoned and drained."}
     },
     "required": ["namespaces"],

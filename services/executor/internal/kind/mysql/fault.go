@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 
 	driver "github.com/go-sql-driver/mysql"
 
@@ -28,6 +29,11 @@ func number(err error) uint16 {
 		return e.Number
 	}
 	return 0
+}
+
+// powerless reports whether the account has not the rights for a statement.
+func powerless(err error) bool {
+	return slices.Contains([]uint16{1044, 1142, 1143, 1227, 1370, errNotOwner, 1345, 1410}, number(err))
 }
 
 // lost reports whether an error leaves open what became of the statement: there was no answer, or the session ended under it.
@@ -54,7 +60,7 @@ func explain(err error, t lang.Tag, name string) error {
 	switch number(err) {
 	case 1045, 1698, 1130, 1129, 1251, 1862, 1820, 3118, 4151: // password, host, plugin, expired, locked
 		return give(fault.Denied, "server.login", name)
-	case 1044, 1142, 1143, 1227, 1370, errNotOwner, 1345, 1410:
+	case 1044, 1142, 1143, 1227, 1370, errNotOwner, 1345, 1410: // as in powerless
 		return give(fault.Denied, "server.rights", name)
 	case 1040, 1203, 1226:
 		return give(fault.Transient, "server.full", name)

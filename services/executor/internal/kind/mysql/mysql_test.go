@@ -181,6 +181,27 @@ func TestPasswordChanges(t *testing.T) {
 	}
 }
 
+// TestRightsGrantedLater: what an administrator grants after a refusal counts for the next question, not only once the session is given up.
+func TestRightsGrantedLater(t *testing.T) {
+	db := root(t)
+	if _, err := db.Exec("CREATE OR REPLACE USER late@'%' IDENTIFIED BY '" + password + "'"); err != nil {
+		t.Fatal(err)
+	}
+	s := target(t)
+	s.User = "late"
+	k := kindOf(t, s)
+	q := kind.Query{Action: action(verbProcesses), Lang: lang.Chinese}
+	if _, err := k.Answer(within(t), q); !fault.Is(err, fault.Denied) {
+		t.Fatalf("without rights: %v", err)
+	}
+	if _, err := db.Exec("GRANT PROCESS ON *.* TO late@'%'"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Answer(within(t), q); err != nil {
+		t.Errorf("with the rights granted since: %v", err)
+	}
+}
+
 // TestGoneAway: the server ends in the middle of a report, and comes back.
 func TestGoneAway(t *testing.T) {
 	k := newKind(t)

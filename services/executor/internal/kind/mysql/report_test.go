@@ -10,10 +10,10 @@ import (
 	"pgregory.net/rapid"
 
 	"palmops/libs/lang"
+	"palmops/libs/mariadbtest"
 	"palmops/libs/wire"
 	"palmops/services/executor/internal/kind"
 	"palmops/services/executor/internal/kind/kindtest"
-	"palmops/services/executor/internal/mariadbtest"
 )
 
 func queryWork(stmt string, names []string, args map[string]any) kind.Work {
@@ -188,7 +188,7 @@ func TestReplication(t *testing.T) {
 	follower := kindOf(t, s)
 	// The replica lacks the accounts and tables that the binary log speaks of only from some point on: whether its SQL thread runs or
 	// has stopped with an error, the report says so.
-	await(follower, "来源 127.0.0.1:"+port)
+	await(follower, "来源 "+real.Address())
 	await(follower, "接收线程 Yes")
 	if r := report1(t, k, verbReplication, nil); r.Text != "有 1 个副本连接到这里" {
 		t.Errorf("%+v", r)

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"database/sql"
+	sqldriver "database/sql/driver"
 	"encoding/hex"
 	"net"
 	"slices"
@@ -145,6 +146,9 @@ func (s *server) within(ctx context.Context, fn func(*session) error) error {
 	if ctx.Err() != nil && in.id != 0 {
 		s.end(ctx, in.id)
 	}
+	if powerless(err) { // a session keeps the rights that it began with: the next one sees what has been granted since
+		_ = conn.Raw(func(any) error { return sqldriver.ErrBadConn }) // hangs up; that is all its error says
+	}
 	return err
 }
 
@@ -199,8 +203,10 @@ func (in *session) hold(ctx context.Context, action string) (bool, error) {
 
 // letGo gives the lock back: the session goes back to the pool.
 func (in *session) letGo(ctx context.Context, action string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ownTime)
+	defer cancel()
 	var got sql.NullInt64
-	return in.conn.QueryRowContext(context.WithoutCancel(ctx), "SELECT RELEASE_LOCK(?)", fenceName(action)).Scan(&got)
+	return in.conn.QueryRowContext(ctx, "SELECT RELEASE_LOCK(?)", fenceName(action)).Scan(&got)
 }
 
 // fence ends the session that works for an action, if there is one, so that nothing it has under way takes effect any more. An

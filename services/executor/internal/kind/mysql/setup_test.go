@@ -2,12 +2,8 @@ package mysql
 
 import (
 	"context"
-	"crypto/x509"
 	"database/sql"
-	"encoding/pem"
-	"errors"
 	"fmt"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -19,10 +15,11 @@ import (
 	"go.uber.org/goleak"
 
 	"palmops/libs/lang"
+	"palmops/libs/looptest"
+	"palmops/libs/mariadbtest"
 	"palmops/libs/wire"
 	"palmops/services/executor/catalog"
 	"palmops/services/executor/internal/kind"
-	"palmops/services/executor/internal/mariadbtest"
 )
 
 // hang is a guard against waiting for ever and no measure of anything.
@@ -58,17 +55,22 @@ func TestMain(m *testing.M) {
 			_ = os.RemoveAll(filepath.Dir(authority))
 		}
 		os.Exit(code)
-	}), goleak.IgnoreAnyFunction("palmops/services/executor/internal/mariadbtest.(*Server).run.func1"))
+	}), goleak.IgnoreAnyFunction("palmops/libs/mariadbtest.(*Server).run.func1"))
 }
 
 // begin starts the server for the first test that needs it: a fuzzer's workers run TestMain too.
 var begin = sync.OnceValue(func() error {
-	cert, key, err := certificate()
+	dir, err := os.MkdirTemp("", "tls")
 	if err != nil {
 		return err
 	}
+	host := looptest.Host()
+	cert, key, err := looptest.Certificate(dir, host)
 	authority = cert
-	real, err = mariadbtest.Start("--ssl-cert="+cert, "--ssl-key="+key, "--server-id=1", "--log-bin=bin", "--performance-schema=ON", "--max-connections=30")
+	if err != nil {
+		return err
+	}
+	real, err = mariadbtest.StartAt(host, "--ssl-cert="+cert, "--ssl-key="+key, "--server-id=1", "--log-bin=bin", "--performance-schema=ON", "--max-connections=30")
 	if err != nil {
 		return err
 	}
@@ -77,24 +79,6 @@ var begin = sync.OnceValue(func() error {
 
 // authority is a file with the certificate of the server, which is its own authority.
 var authority string
-
-// certificate writes a certificate for 127.0.0.1 and its key to a new directory.
-func certificate() (cert, key string, err error) {
-	srv := httptest.NewTLSServer(nil)
-	srv.Close()
-	der, err := x509.MarshalPKCS8PrivateKey(srv.TLS.Certificates[0].PrivateKey)
-	if err != nil {
-		return "", "", err
-	}
-	dir, err := os.MkdirTemp("", "tls")
-	if err != nil {
-		return "", "", err
-	}
-	cert, key = filepath.Join(dir, "cert"), filepath.Join(dir, "key")
-	return cert, key, errors.Join(
-		os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600),
-		os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600))
-}
 
 func furnish() error {
 	db, err := sql.Open("mysql", real.DSN(""))

@@ -81,7 +81,7 @@ func (k *Kind) chart(ctx context.Context, s server, set Settings, title string, 
 	r := kind.Result{State: wire.StateSucceeded, Image: picture, Text: strings.Join(append([]string{head}, lines[:min(len(lines), chart.Colored)]...), "\n")}
 	if more := len(lines) - chart.Colored; more > 0 {
 		r.Text += "\n" + texts.Say(w.Lang, "chart.grey", more)
-		r.Output = strings.Join(lines, "\n")
+		r.Output, r.Told = strings.Join(lines, "\n"), true
 	}
 	if rest > 0 {
 		r.Text += "\n" + texts.Say(w.Lang, "chart.rest", rest, maxSeries)

@@ -61,6 +61,8 @@ func explain(err error, t lang.Tag, name string) error {
 	switch {
 	case errors.As(err, &own):
 		return err
+	case errors.Is(err, errLarge):
+		return give(fault.Invalid, "server.large", name)
 	case errors.As(err, &file):
 		return give(fault.Denied, "server.login", name)
 	case errors.As(err, &untrusted), errors.As(err, &record):

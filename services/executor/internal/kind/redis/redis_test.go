@@ -14,6 +14,7 @@ import (
 	"palmops/libs/fault"
 	"palmops/libs/lang"
 	"palmops/libs/lang/langtest"
+	"palmops/libs/looptest"
 	"palmops/libs/redistest"
 	"palmops/libs/wire"
 	"palmops/services/executor/internal/kind"
@@ -209,13 +210,16 @@ func (r reply) RedisError()   {}
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	cert, key := certificate(t)
-	port := freePort(t)
-	redistest.New(t, "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no", "--bind", "127.0.0.1")
-	s := Server{Name: "cache", Addresses: []string{"127.0.0.1:" + port}, TLS: true, CAFile: cert}
+	at, host, port := free(t)
+	cert, key, err := looptest.Certificate(t.TempDir(), host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	redistest.New(t, "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no", "--bind", host)
+	s := Server{Name: "cache", Addresses: []string{at}, TLS: true, CAFile: cert}
 	ask(t, kindOf(t, s), verbState, nil)
 	s.CAFile = ""
-	_, err := kindOf(t, s).Answer(within(t), kind.Query{Action: action(verbState), Lang: lang.Chinese})
+	_, err = kindOf(t, s).Answer(within(t), kind.Query{Action: action(verbState), Lang: lang.Chinese})
 	if !fault.Is(err, fault.Denied) || !strings.Contains(fault.Safe(err), "证书") {
 		t.Errorf("%v", err)
 	}
@@ -256,8 +260,13 @@ func TestPasswordChanges(t *testing.T) {
 // TestCluster: lists and reports go over all masters, and the value of a client names its node.
 func TestCluster(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
-	s := redistest.New(t, "--cluster-enabled", "yes", "--port", port, "--cluster-port", freePort(t), "--bind", "127.0.0.1", "--cluster-announce-ip", "127.0.0.1")
+	at, host, port := free(t)
+	among, err := looptest.AddressAt(host) // for the nodes of a cluster among themselves
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, bus, _ := strings.Cut(among, ":")
+	s := redistest.New(t, "--cluster-enabled", "yes", "--port", port, "--cluster-port", bus, "--bind", host, "--cluster-announce-ip", host)
 	root := rootOf(t, s)
 	if err := root.Do(within(t), "CLUSTER", "ADDSLOTSRANGE", "0", "16383").Err(); err != nil {
 		t.Fatal(err)
@@ -274,7 +283,7 @@ func TestCluster(t *testing.T) {
 			t.Fatal(said)
 		}
 	}
-	k := kindOf(t, Server{Name: "cache", Addresses: []string{"127.0.0.1:" + port}, Cluster: true})
+	k := kindOf(t, Server{Name: "cache", Addresses: []string{at}, Cluster: true})
 	w := fixed(t, verbWrite, "SET, shop:a, 1", "", nil)
 	raw, err := k.Prepare(within(t), w)
 	if err != nil {
@@ -286,14 +295,14 @@ func TestCluster(t *testing.T) {
 	if r := run(t, k, fixed(t, verbCommand, "GET, shop:a", "", nil)); r.Output != "1" {
 		t.Errorf("%+v", r)
 	}
-	if r := run(t, k, work(verbInfo, nil)); !strings.HasPrefix(r.Output, "节点 127.0.0.1:"+port+"\n") {
+	if r := run(t, k, work(verbInfo, nil)); !strings.HasPrefix(r.Output, "节点 "+at+"\n") {
 		t.Errorf("%+v", r)
 	}
 	if r := run(t, k, work(verbBigKeys, nil)); !strings.Contains(r.Output, "shop:a") {
 		t.Errorf("%+v", r)
 	}
 	v := newVictim(t, root)
-	id := v.text() + "@127.0.0.1:" + port
+	id := v.text() + "@" + at
 	w = work(verbKill, map[string]any{"id": id})
 	if raw, err = k.Prepare(within(t), w); err != nil {
 		t.Fatal(err)
@@ -361,4 +370,20 @@ func TestUnknownVerbs(t *testing.T) {
 	if got := k.Target(kind.Query{Action: w.Action, Args: w.Args}) + "|" + k.Target(kind.Query{Action: action(verbInfo)}); got != "redis/cache/key/shop:7|" {
 		t.Error(got)
 	}
+}
+
+// TestLargeReplies: a reply of half a gigabyte is not kept, and the next question finds a connection that works.
+func TestLargeReplies(t *testing.T) {
+	t.Parallel()
+	k, root := newKind(t)
+	if err := root.SetRange(within(t), "large", maxReply, "x").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for argv, want := range map[string]string{"GET, large": wire.StateFailed, "STRLEN, large": wire.StateSucceeded} {
+		r := k.Apply(within(t), fixed(t, verbCommand, argv, "", nil), nil, &kindtest.Hand{})
+		if r.State != want || want == wire.StateFailed && !strings.Contains(r.Text, "应答太大") {
+			t.Errorf("%s: %s %.200q", argv, r.State, r.Text)
+		}
+	}
+	ask(t, k, verbState, nil)
 }

@@ -10,15 +10,21 @@ import (
 	"syscall"
 	"testing"
 
+	"palmops/libs/looptest"
 	"palmops/libs/redistest"
 )
 
-// sentinel starts one that watches over a server and knows it as shop; it returns its address.
-func sentinel(t *testing.T, masterPort string) string {
+// sentinel starts one on a host that watches over a server there and knows it as shop; it returns its address.
+func sentinel(t *testing.T, host, masterPort string) string {
 	t.Helper()
-	port, dir := freePort(t), t.TempDir()
+	at, err := looptest.AddressAt(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := strings.Cut(at, ":")
+	dir := t.TempDir()
 	file := filepath.Join(dir, "sentinel.conf")
-	text := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nsentinel monitor shop 127.0.0.1 %s 1\n", port, dir, masterPort)
+	text := fmt.Sprintf("port %s\nbind %s\ndir %s\nsentinel monitor shop %s %s 1\n", port, host, dir, host, masterPort)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +45,7 @@ func sentinel(t *testing.T, masterPort string) string {
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		said += lines.Text() + "\n"
 		if strings.Contains(lines.Text(), "+monitor master shop") {
-			return "127.0.0.1:" + port
+			return at
 		}
 	}
 	t.Fatalf("the sentinel does not come up:\n%s", said)
@@ -48,9 +54,9 @@ func sentinel(t *testing.T, masterPort string) string {
 
 func TestSentinel(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
-	redistest.New(t, "--port", port, "--bind", "127.0.0.1", "--requirepass", password)
-	k := kindOf(t, Server{Name: "cache", Addresses: []string{sentinel(t, port)}, Master: "shop", PasswordFile: passwordFile(t, password)})
+	_, host, port := free(t)
+	redistest.New(t, "--port", port, "--bind", host, "--requirepass", password)
+	k := kindOf(t, Server{Name: "cache", Addresses: []string{sentinel(t, host, port)}, Master: "shop", PasswordFile: passwordFile(t, password)})
 	if f := ask(t, k, verbState, nil).Fields; f["role"] != "master" || f["nodes"] != "1" {
 		t.Errorf("%v", f)
 	}

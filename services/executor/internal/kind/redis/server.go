@@ -74,6 +74,7 @@ func connect(c Server) (*server, error) {
 			return nil, err
 		}
 	}
+	o.Dialer = dial(o.TLSConfig)
 	s.c = redis.NewUniversalClient(o)
 	return s, nil
 }

@@ -2,13 +2,11 @@ package redis
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"net"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"palmops/libs/lang"
+	"palmops/libs/looptest"
 	"palmops/libs/redistest"
 	"palmops/libs/wire"
 	"palmops/services/executor/catalog"
@@ -146,40 +145,13 @@ func silent(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// certificate writes a certificate for 127.0.0.1, which is its own authority, and its key.
-func certificate(t testing.TB) (cert, key string) {
+// free is an address of its own with a port: somewhere to start a server.
+func free(t testing.TB) (at, host, port string) {
 	t.Helper()
-	srv := httptest.NewTLSServer(nil)
-	srv.Close()
-	der, err := x509.MarshalPKCS8PrivateKey(srv.TLS.Certificates[0].PrivateKey)
+	at, err := looptest.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert"), filepath.Join(dir, "key")
-	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}, key: {Type: "PRIVATE KEY", Bytes: der}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	_, port, err := net.SplitHostPort(silentOnce(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
-func silentOnce(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	host, port, _ = strings.Cut(at, ":")
+	return at, host, port
 }

@@ -98,6 +98,9 @@ func read(s *catalog.Section, _ catalog.Action) any {
 		if strings.Contains(step.Title.ZH+step.Title.EN, "\n") {
 			s.Bad(append(at, "title"), "step %s: title must be one line", r.Name)
 		}
+		if strings.Contains(step.Title.ZH+step.Title.EN, "${") {
+			s.Bad(append(at, "title"), "step %s: a title is shown as it is; ${…} is filled in args only", r.Name)
+		}
 		switch r.OnFailure {
 		case "", "stop":
 		case "continue":

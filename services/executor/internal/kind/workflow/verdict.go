@@ -85,10 +85,7 @@ func (r *run) verdict(cause error, late bool) kind.Result {
 	case unknown:
 		return kind.Unsure(r.say("end.unknown"))
 	case stop == 0 && done:
-		if r.any(func(o outcome) bool { return o.did != wire.StateSucceeded }) {
-			return kind.Ended(r.say("end.tolerated", len(r.steps)))
-		}
-		return kind.Ended(r.say("end.done", len(r.steps)))
+		return r.through()
 	case stop == 0 && left: // all were tolerated, and some took effect only half-way
 		return kind.TimedOut(r.say("end.left", len(r.steps)))
 	case stop == 0:
@@ -111,6 +108,14 @@ func (r *run) verdict(cause error, late bool) kind.Result {
 	return kind.TimedOut(r.say("end.left", stop))
 }
 
+// through is the result of a workflow that went through all of its steps, of which some may have been allowed to fail.
+func (r *run) through() kind.Result {
+	if r.any(func(o outcome) bool { return o.did != wire.StateSucceeded }) {
+		return kind.Ended(r.say("end.tolerated", len(r.steps)))
+	}
+	return kind.Ended(r.say("end.done", len(r.steps)))
+}
+
 // found is the result of a workflow whose owner died: succeeded when every step was done, failed when nothing of it is left,
 // else unknown, with what is known of each step.
 func (r *run) found() kind.Result {
@@ -119,7 +124,7 @@ func (r *run) found() kind.Result {
 	case unknown:
 		return kind.Unsure(r.say("end.unknown"))
 	case stop == 0 && done:
-		return kind.Ended(r.say("end.done", len(r.steps)))
+		return r.through()
 	case !left && r.any(outcome.effect):
 		return kind.Failed(r.say("end.undone", stop))
 	case !left:

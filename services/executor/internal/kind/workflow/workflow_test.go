@@ -129,6 +129,9 @@ func TestVerdicts(t *testing.T) {
 			if probed.State != got.State && probed.State != wire.StateUnknown && (got.State != wire.StateCanceled || probed.State != wire.StateFailed) {
 				t.Errorf("probed %s %q, it was %s", probed.State, probed.Text, got.State)
 			}
+			if probed.State == wire.StateSucceeded && probed.Text != got.Text {
+				t.Errorf("probed %q, it was %q", probed.Text, got.Text)
+			}
 		})
 	}
 }
@@ -237,6 +240,7 @@ func TestMistakes(t *testing.T) {
 		"steps: [{name: a, action: set, args: {what: x, to: 11}}]":                                             "argument to",
 		"steps: [{name: a, action: look, args: {what: x}, on_failure: x}]":                                     "on_failure must be stop or continue",
 		"steps: [{name: a, action: look, args: {what: x}, title: \"a\\nb\"}]":                                  "one line",
+		"steps: [{name: a, action: look, args: {what: x}, title: 'look at ${what}'}]":                          "shown as it is",
 		"steps: [{name: a, action: look, args: {what: x}, undo: {action: look, args: {what: x}}}]":             "a way back is a change",
 		"steps: [{name: a, action: set, args: {what: x, to: 1}, undo: {action: set, args: {what: x, to: 1}}}]": "may take 1m0s",
 		"steps: [{name: a, action: look, args: {what: x}}, {name: a, action: look, args: {what: x}}]":          "there once",
