@@ -139,6 +139,10 @@ func TestDatabase(t *testing.T) {
 	if got := blocked.prints(); got != "sent" {
 		t.Errorf("who was blocked got %q", got)
 	}
+	until(t, "no wait for a lock", func() bool { // the server goes on telling of the ended one for a moment
+		return do(t, db, "SELECT COUNT(*) FROM information_schema.INNODB_LOCK_WAITS") == "0"
+	})
+	r.tell(t, "afterwards", "wangwu> 00\nwangwu> [订单数据库]\nwangwu> [锁等待]\n  没有锁等待\n")
 	blocker.runs("SELECT 1")
 	if said := blocker.errors(); !strings.Contains(said, "ERROR 2006") && !strings.Contains(said, "ERROR 2013") && !strings.Contains(said, "ERROR 1927") {
 		t.Errorf("who blocked got %q", said)
