@@ -259,7 +259,7 @@ func listAPI(b *testing.B, n int) *httptest.Server {
 			ObjectMeta: metav1.ObjectMeta{
 				Name: name, Namespace: "shop", UID: "00000000-0000-4000-8000-000000000000", ResourceVersion: strconv.Itoa(i + 1), Labels: labels,
 				Annotations:   map[string]string{"note": strings.Repeat("x", 900)},
-				ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl", FieldsV1: &metav1.FieldsV1{Raw: []byte(strings.Repeat("x", 900))}}},
+				ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl", FieldsV1: metav1.NewFieldsV1(strings.Repeat("x", 900))}},
 			},
 			Spec: appsv1.DeploymentSpec{
 				Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
