@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,8 +22,12 @@ type Service struct {
 	Metadata map[string]string `json:"metadata"`
 }
 
+// mostServices bounds one Find: whoever can publish can answer.
+const mostServices = 2000
+
 // Find asks who announces a service and gathers the answers for a while: all that wait allows, less when quiet passes without
-// a further one. They come in the order of their ids. Nobody at all is no error. Errors: Transient.
+// a further one. Each member counts once; they come in the order of their ids. Nobody at all is no error. Errors: Transient, the
+// question could not be asked, or the connection broke or ctx ended while it was answered: then nobody knows who is missing.
 func (b *Bus) Find(ctx context.Context, name string, wait, quiet time.Duration) ([]Service, error) {
 	inbox := b.NC.NewRespInbox()
 	sub, err := b.NC.SubscribeSync(inbox)
@@ -33,26 +38,40 @@ func (b *Bus) Find(ctx context.Context, name string, wait, quiet time.Duration) 
 	if err := b.NC.PublishRequest("$SRV.INFO."+name, inbox, nil); err != nil {
 		return nil, fault.Wrap(fault.Transient, err, "find "+name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	all, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	var found []Service
-	for {
-		step, done := ctx, context.CancelFunc(func() {})
-		if len(found) > 0 {
-			step, done = context.WithTimeout(ctx, quiet)
+	found := map[string]Service{}
+	for range mostServices {
+		data, err := nextAnswer(all, sub, quiet, len(found) > 0)
+		if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && b.NC.IsConnected() {
+			break
 		}
-		msg, err := sub.NextMsgWithContext(step)
-		done()
-		switch {
-		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, context.DeadlineExceeded):
-			slices.SortFunc(found, func(a, b Service) int { return strings.Compare(a.ID, b.ID) })
-			return found, nil
-		case err != nil:
+		if err != nil {
 			return nil, fault.Wrap(fault.Transient, err, "find "+name)
 		}
-		var s Service
-		if json.Unmarshal(msg.Data, &s) == nil && s.ID != "" {
-			found = append(found, s)
+		if s, ok := serviceOf(data, name); ok && found[s.ID].ID == "" {
+			found[s.ID] = s
 		}
 	}
+	return slices.SortedFunc(maps.Values(found), func(a, b Service) int { return strings.Compare(a.ID, b.ID) }), nil
+}
+
+// nextAnswer waits for one more answer.
+func nextAnswer(ctx context.Context, sub *nats.Subscription, quiet time.Duration, more bool) ([]byte, error) {
+	if more {
+		var done context.CancelFunc
+		ctx, done = context.WithTimeout(ctx, quiet)
+		defer done()
+	}
+	msg, err := sub.NextMsgWithContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return msg.Data, nil
+}
+
+// serviceOf reads an answer; ok is false for one that is not of the service.
+func serviceOf(data []byte, name string) (s Service, ok bool) {
+	err := json.Unmarshal(data, &s)
+	return s, err == nil && s.Name == name && s.ID != ""
 }

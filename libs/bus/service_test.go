@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -29,5 +30,15 @@ func TestFind(t *testing.T) {
 	found, err := asks.Find(t.Context(), "palmops-executor", time.Minute, 2*time.Second)
 	if err != nil || len(found) != 2 || found[0].Version != "1.2.3" || found[0].Metadata["pool"] == found[1].Metadata["pool"] || found[0].ID > found[1].ID {
 		t.Errorf("%+v %v", found, err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if found, err := asks.Find(ended, "palmops-executor", time.Minute, time.Second); err == nil {
+		t.Errorf("%+v without waiting", found)
+	}
+	// Without a server nobody can say that there is nobody.
+	srv.Stop()
+	if found, err := asks.Find(t.Context(), "palmops-executor", 2*time.Second, time.Second); err == nil {
+		t.Errorf("%+v without a server", found)
 	}
 }

@@ -161,7 +161,7 @@ func (a *App) wire(ctx context.Context, o Options, signer *ask.Signer, check fun
 	a.asker = ask.New(ask.Options{
 		Bus: a.bus, Signer: signer, Tasks: tasks.New(records, kept.act, signer, long, o.Now), Now: o.Now, Log: a.log, Registry: o.Registry,
 	})
-	a.pools = pools.New(a.bus.NC, wanted(a.rules.Menu), o.Now, a.log)
+	a.pools = pools.New(a.bus, wanted(a.rules.Menu), o.Now, a.log)
 	a.converse = converse.New(converse.Options{
 		Bus: a.bus, Store: a.store, People: people.New(a.bus, o.Now), Rules: a.rules, Asker: a.asker, Signer: signer, Audit: a.trail,
 		Nodes: o.Nodes, Online: a.pools.Online, Stream: kept.inLife, Log: a.log, Registry: o.Registry, Now: o.Now,

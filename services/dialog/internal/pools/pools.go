@@ -4,16 +4,13 @@ package pools
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"maps"
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
 
+	"palmops/libs/bus"
 	"palmops/libs/wire"
 )
 
@@ -27,8 +24,6 @@ const (
 	// absentFor is how long a pool must have been looked for in vain before it counts as empty: executors start, and come
 	// back after the bus was away, a little later than dialogs.
 	absentFor = 5 * time.Second
-	// mostAnswers bounds one look.
-	mostAnswers = 2000
 )
 
 // Pool names a pool of executors.
@@ -57,7 +52,7 @@ func (s *seen) next(found map[Pool]int, now time.Time) *seen {
 
 // Watch looks for executors in the background, so that nobody waits for an answer. It is safe for concurrent use.
 type Watch struct {
-	nc     *nats.Conn
+	bus    *bus.Bus
 	wanted func() []Pool
 	now    func() time.Time
 	log    *zap.Logger
@@ -65,8 +60,8 @@ type Watch struct {
 }
 
 // New makes a Watch; wanted are the pools that are missed when they are empty.
-func New(nc *nats.Conn, wanted func() []Pool, now func() time.Time, log *zap.Logger) *Watch {
-	return &Watch{nc: nc, wanted: wanted, now: now, log: log.Named("pools")}
+func New(b *bus.Bus, wanted func() []Pool, now func() time.Time, log *zap.Logger) *Watch {
+	return &Watch{bus: b, wanted: wanted, now: now, log: log.Named("pools")}
 }
 
 // Online is how many executors of a pool were seen lately. Known is false when the last look is too old or there was none, and
@@ -121,48 +116,15 @@ func (w *Watch) pause(found map[Pool]int, err error) time.Duration {
 
 // look asks all executors who they are and counts those that answer in time.
 func (w *Watch) look(ctx context.Context) (map[Pool]int, error) {
-	subject, err := micro.ControlSubject(micro.InfoVerb, wire.ServiceExecutor, "")
+	all, err := w.bus.Find(ctx, wire.ServiceExecutor, gatherFor, gatherFor)
 	if err != nil {
 		return nil, err
 	}
-	inbox := w.nc.NewRespInbox()
-	sub, err := w.nc.SubscribeSync(inbox)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = sub.Unsubscribe() }() // of a connection that is gone
-	if err := w.nc.PublishRequest(subject, inbox, nil); err != nil {
-		return nil, err
-	}
-	wait, cancel := context.WithTimeout(ctx, gatherFor)
-	defer cancel()
-	ids := map[string]bool{}
 	found := map[Pool]int{}
-	for range mostAnswers {
-		msg, err := sub.NextMsgWithContext(wait)
-		if err != nil {
-			if wait.Err() == nil || ctx.Err() != nil || !w.nc.IsConnected() {
-				if errors.Is(err, nats.ErrNoResponders) { // no executor listens at all
-					return found, nil
-				}
-				return nil, err
-			}
-			return found, nil
-		}
-		if p, id, ok := info(msg.Data); ok && !ids[id] {
-			ids[id] = true
+	for _, s := range all {
+		if p := (Pool{s.Metadata[wire.MetaZone], s.Metadata[wire.MetaPool]}); p.Zone != "" && p.Pool != "" {
 			found[p]++
 		}
 	}
 	return found, nil
-}
-
-// info reads an answer; ok is false for one that is no executor's.
-func info(data []byte) (p Pool, id string, ok bool) {
-	var in micro.Info
-	if err := json.Unmarshal(data, &in); err != nil || in.Name != wire.ServiceExecutor || in.ID == "" {
-		return Pool{}, "", false
-	}
-	p = Pool{in.Metadata[wire.MetaZone], in.Metadata[wire.MetaPool]}
-	return p, in.ID, p.Zone != "" && p.Pool != ""
 }

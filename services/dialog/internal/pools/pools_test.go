@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestExecutorsComeAndGo(t *testing.T) {
 	srv := bustest.New(t)
 	b := srv.Connect("dialog")
-	w := New(b.NC, func() []Pool { return nil }, time.Now, zap.NewNop())
+	w := New(b, func() []Pool { return nil }, time.Now, zap.NewNop())
 	announce := func(name string, meta map[string]string) micro.Service {
 		t.Helper()
 		s, err := micro.AddService(b.NC, micro.Config{Name: name, Version: "0.0.1", Metadata: meta})
@@ -68,7 +68,7 @@ func TestRun(t *testing.T) {
 	b := srv.Connect("dialog")
 	looked := make(chan struct{}, 100)
 	now := time.Now()
-	w := New(b.NC, func() []Pool { looked <- struct{}{}; return nil }, func() time.Time { return now }, zap.NewNop())
+	w := New(b, func() []Pool { looked <- struct{}{}; return nil }, func() time.Time { return now }, zap.NewNop())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); w.Run(ctx) }()
@@ -126,14 +126,4 @@ func TestPauses(t *testing.T) {
 			t.Errorf("%v %v: %s", c.found, c.err, got)
 		}
 	}
-}
-
-func FuzzInfo(f *testing.F) {
-	f.Add([]byte(`{"name":"palmops-executor","id":"a","metadata":{"zone":"local","pool":"k8s"}}`))
-	f.Add([]byte(`{"metadata":null}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if p, id, ok := info(data); ok && (id == "" || p.Zone == "" || p.Pool == "") {
-			t.Errorf("%+v %q", p, id)
-		}
-	})
 }
