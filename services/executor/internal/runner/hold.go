@@ -141,7 +141,7 @@ func (h *hold) Step(ctx context.Context) error {
 
 // Progress keeps the newest line; the next heartbeat carries it on. A step's line is its parent's too.
 func (h *hold) Progress(line string) {
-	line = oneLine(h.r.mask.Text(line))
+	line = kind.Line(h.r.mask.Text(line), maxProgress)
 	h.mu.Lock()
 	h.line = line
 	t := langOf(h.rec)

@@ -48,13 +48,3 @@ func capped(t lang.Tag, out string) string {
 	rest := strings.TrimSuffix(out[end:], "\n")
 	return out[:end] + texts.Say(t, "output.cut", strings.Count(rest, "\n")+1)
 }
-
-// oneLine makes a line of progress of any text.
-func oneLine(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	if utf8.RuneCountInString(s) <= maxProgress {
-		return s
-	}
-	r := []rune(s)
-	return string(r[:maxProgress-1]) + "…"
-}

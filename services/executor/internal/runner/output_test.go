@@ -192,7 +192,7 @@ func TestAnyOutputFits(t *testing.T) {
 	if got := capped(lang.English, strings.Repeat("0123456789\n", kind.MaxOutput/10)); len(got) > kind.MaxOutput+200 || !strings.Contains(got, "were not kept") {
 		t.Errorf("%d bytes", len(got))
 	}
-	if got := oneLine("a\n b\t" + strings.Repeat("中", 300)); utf8.RuneCountInString(got) != maxProgress || !strings.HasPrefix(got, "a b 中") {
+	if got := kind.Line("a\n b\t"+strings.Repeat("中", 300), maxProgress); utf8.RuneCountInString(got) != maxProgress || !strings.HasPrefix(got, "a b 中") {
 		t.Errorf("%q", got)
 	}
 }

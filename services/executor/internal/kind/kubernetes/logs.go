@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"palmops/libs/fault"
+	"palmops/libs/wire"
 	"palmops/services/executor/internal/kind"
 )
 
@@ -65,7 +66,7 @@ func (r *report) logs(ctx context.Context, hand kind.Hand) (kind.Result, error) 
 		}
 		return res, err
 	}
-	res.State = kind.Ended("").State
+	res.State = wire.StateSucceeded
 	name := r.what() + "[" + container + "]"
 	if n == 0 {
 		res.Text = r.say("logs.empty", name)

@@ -53,7 +53,7 @@ func New(servers map[string]Server) (*Kind, error) {
 func (k *Kind) Secrets() []string {
 	var out []string
 	for _, s := range k.servers {
-		out = append(out, s.secrets()...)
+		out = append(out, s.passwords.Known()...)
 	}
 	return out
 }

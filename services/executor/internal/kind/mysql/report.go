@@ -3,12 +3,12 @@ package mysql
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"strconv"
 	"strings"
 
 	"palmops/libs/fault"
 	"palmops/libs/lang"
+	"palmops/libs/wire"
 	"palmops/services/executor/internal/kind"
 	"palmops/services/executor/internal/phone"
 )
@@ -50,16 +50,11 @@ func (k *Kind) report(ctx context.Context, w kind.Work) kind.Result {
 		return err
 	})
 	if err == nil {
-		return kind.Result{State: kind.Ended("").State, Text: f.text, Output: strings.TrimRight(f.output, "\n")}
+		return kind.Result{State: wire.StateSucceeded, Text: f.text, Output: strings.TrimRight(f.output, "\n")}
 	}
 	if ctx.Err() != nil {
-		switch cause := context.Cause(ctx); {
-		case errors.Is(cause, kind.ErrCanceled):
-			return kind.Canceled(texts.Say(w.Lang, "report.canceled"))
-		case errors.Is(cause, kind.ErrStopping), errors.Is(cause, kind.ErrLost):
-			return kind.Failed(texts.Say(w.Lang, "report.lost"))
-		}
-		return kind.TimedOut(texts.Say(w.Lang, "report.late", int(w.Timeout.Seconds())))
+		say := func(key string, args ...any) string { return texts.Say(w.Lang, key, args...) }
+		return kind.Unread(ctx, say("report.canceled"), say("report.lost"), say("report.late", int(w.Timeout.Seconds())))
 	}
 	return kind.Failed(fault.SafeIn(explain(err, w.Lang, s.Name), w.Lang))
 }

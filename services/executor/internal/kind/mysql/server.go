@@ -4,21 +4,18 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"database/sql"
 	sqldriver "database/sql/driver"
 	"encoding/hex"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	driver "github.com/go-sql-driver/mysql"
 
-	"palmops/libs/conf"
 	"palmops/libs/fault"
+	"palmops/services/executor/internal/credential"
 )
 
 // Bounds of the connections to one server.
@@ -33,16 +30,14 @@ const (
 // server is the way to one server. Connections are opened when they are needed.
 type server struct {
 	Server
-	db *sql.DB
-
-	mu        sync.Mutex
-	passwords []string // all that were read, the newest last: a text may still hold an earlier one
+	db        *sql.DB
+	passwords credential.Secrets
 }
 
 // connect makes the way; it speaks to nobody yet. Invalid when a file that it needs cannot be used.
 func connect(c Server) (*server, error) {
 	s := &server{Server: c}
-	if _, err := s.password(); err != nil {
+	if _, err := s.passwords.Read(s.PasswordFile); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "mysql "+c.Name)
 	}
 	cfg := driver.NewConfig()
@@ -62,7 +57,7 @@ func connect(c Server) (*server, error) {
 	}
 	// The password is read anew for each connection, so that a changed one needs no restart.
 	if err := cfg.Apply(driver.BeforeConnect(func(_ context.Context, cfg *driver.Config) (err error) {
-		cfg.Passwd, err = s.password()
+		cfg.Passwd, err = s.passwords.Read(s.PasswordFile)
 		return err
 	})); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "mysql "+c.Name)
@@ -83,42 +78,11 @@ func tlsOf(c Server) (*tls.Config, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "mysql "+c.Name)
 	}
-	t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
-	if c.CAFile != "" {
-		pem, err := conf.Read(c.CAFile)
-		if err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, "mysql "+c.Name)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fault.New(fault.Invalid, "mysql %s: %s holds no certificate", c.Name, c.CAFile)
-		}
-	}
-	return t, nil
-}
-
-// password reads the file, without the white space around it.
-func (s *server) password() (string, error) {
-	if s.PasswordFile == "" {
-		return "", nil
-	}
-	data, err := conf.ReadPrivate(s.PasswordFile)
+	roots, err := credential.Roots(c.CAFile)
 	if err != nil {
-		return "", err
+		return nil, fault.Wrap(fault.Invalid, err, "mysql "+c.Name)
 	}
-	p := strings.TrimSpace(string(data))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p != "" && !slices.Contains(s.passwords, p) {
-		s.passwords = append(s.passwords, p)
-	}
-	return p, nil
-}
-
-func (s *server) secrets() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.passwords)
+	return &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: roots}, nil
 }
 
 // session is one connection for a piece of work: everything in it happens in the same session of the server.

@@ -53,13 +53,8 @@ func (k *Kind) report(ctx context.Context, w kind.Work, hand kind.Hand) kind.Res
 		return kind.Result{State: wire.StateSucceeded, Text: f.text, Output: strings.TrimRight(f.output, "\n")}
 	}
 	if ctx.Err() != nil {
-		switch cause := context.Cause(ctx); {
-		case errors.Is(cause, kind.ErrCanceled):
-			return kind.Canceled(texts.Say(w.Lang, "report.canceled"))
-		case errors.Is(cause, kind.ErrStopping), errors.Is(cause, kind.ErrLost):
-			return kind.Failed(texts.Say(w.Lang, "report.lost"))
-		}
-		return kind.TimedOut(texts.Say(w.Lang, "report.late", int(w.Timeout.Seconds())))
+		say := func(key string, args ...any) string { return texts.Say(w.Lang, key, args...) }
+		return kind.Unread(ctx, say("report.canceled"), say("report.lost"), say("report.late", int(w.Timeout.Seconds())))
 	}
 	return kind.Failed(fault.SafeIn(explain(err, w.Lang, s.Name), w.Lang))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"slices"
 	"strconv"
@@ -15,8 +14,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
-	"palmops/libs/conf"
 	"palmops/libs/fault"
+	"palmops/services/executor/internal/credential"
 )
 
 // Bounds of the connections to one server, and the longest wait for one answer.
@@ -38,20 +37,18 @@ func init() { redis.SetLogger(quiet{}) }
 // server is the way to one Redis. Connections are opened when they are needed.
 type server struct {
 	Server
-	c redis.UniversalClient
-
-	mu        sync.Mutex
-	passwords []string // all that were read
+	c         redis.UniversalClient
+	passwords credential.Secrets
 }
 
 // connect makes the way; it speaks to nobody yet. Invalid when a file that it needs cannot be used.
 func connect(c Server) (*server, error) {
 	s := &server{Server: c}
 	give := func(err error) error { return fault.Wrap(fault.Invalid, err, "redis "+c.Name) }
-	if _, err := s.password(c.PasswordFile); err != nil {
+	if _, err := s.passwords.Read(c.PasswordFile); err != nil {
 		return nil, give(err)
 	}
-	sentinel, err := s.password(c.SentinelPasswordFile)
+	sentinel, err := s.passwords.Read(c.SentinelPasswordFile)
 	if err != nil {
 		return nil, give(err)
 	}
@@ -65,7 +62,7 @@ func connect(c Server) (*server, error) {
 	// The password is read anew for each connection, so that a changed one needs no restart.
 	if c.PasswordFile != "" {
 		o.CredentialsProviderContext = func(context.Context) (string, string, error) {
-			p, err := s.password(c.PasswordFile)
+			p, err := s.passwords.Read(c.PasswordFile)
 			return c.User, p, err
 		}
 	}
@@ -80,43 +77,11 @@ func connect(c Server) (*server, error) {
 }
 
 func tlsOf(c Server) (*tls.Config, error) {
-	t := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile == "" {
-		return t, nil
-	}
-	pem, err := conf.Read(c.CAFile)
+	roots, err := credential.Roots(c.CAFile)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "redis "+c.Name)
 	}
-	t.RootCAs = x509.NewCertPool()
-	if !t.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fault.New(fault.Invalid, "redis %s: %s holds no certificate", c.Name, c.CAFile)
-	}
-	return t, nil
-}
-
-// password reads a file, without the white space around it.
-func (s *server) password(file string) (string, error) {
-	if file == "" {
-		return "", nil
-	}
-	data, err := conf.ReadPrivate(file)
-	if err != nil {
-		return "", err
-	}
-	p := strings.TrimSpace(string(data))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p != "" && !slices.Contains(s.passwords, p) {
-		s.passwords = append(s.passwords, p)
-	}
-	return p, nil
-}
-
-func (s *server) secrets() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.passwords)
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, nil
 }
 
 // node is one server behind a target. Its name is "" where there is only one.

@@ -145,20 +145,20 @@ func (r *run) say(key string, args ...any) string {
 			lines = append(lines, texts.Say(t, "line.not_begun", name))
 			continue
 		case wire.StateUnknown:
-			lines = append(lines, texts.Say(t, "line.unknown", name, short(o.text)))
+			lines = append(lines, texts.Say(t, "line.unknown", name, kind.Line(o.text, maxLine)))
 		case wire.StateSucceeded:
-			lines = append(lines, texts.Say(t, "line.done", name, short(o.text)))
+			lines = append(lines, texts.Say(t, "line.done", name, kind.Line(o.text, maxLine)))
 		default:
-			lines = append(lines, texts.Say(t, "line.failed", name, short(o.text)))
+			lines = append(lines, texts.Say(t, "line.failed", name, kind.Line(o.text, maxLine)))
 		}
 		switch o.undone {
 		case "":
 		case wire.StateSucceeded:
-			lines = append(lines, texts.Say(t, "line.undone", name, short(o.undoText)))
+			lines = append(lines, texts.Say(t, "line.undone", name, kind.Line(o.undoText, maxLine)))
 		case wire.StateUnknown:
-			lines = append(lines, texts.Say(t, "line.undo_unknown", name, short(o.undoText)))
+			lines = append(lines, texts.Say(t, "line.undo_unknown", name, kind.Line(o.undoText, maxLine)))
 		default:
-			lines = append(lines, texts.Say(t, "line.undo_failed", name, short(o.undoText)))
+			lines = append(lines, texts.Say(t, "line.undo_failed", name, kind.Line(o.undoText, maxLine)))
 		}
 	}
 	return strings.Join(lines, "\n")
@@ -166,11 +166,3 @@ func (r *run) say(key string, args ...any) string {
 
 // maxLine is how much of a step's own text is shown, in characters, so that 20 of them fit a message.
 const maxLine = 80
-
-func short(s string) string {
-	r := []rune(strings.Join(strings.Fields(s), " "))
-	if len(r) > maxLine {
-		return string(r[:maxLine-1]) + "…"
-	}
-	return string(r)
-}

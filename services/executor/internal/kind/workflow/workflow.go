@@ -128,7 +128,7 @@ func planned(ctx context.Context, of kind.Kind, w kind.Work) string {
 		said, err = of.Plan(ctx, w, before)
 	}
 	if err != nil {
-		return texts.Say(w.Lang, "plan.refused", short(fault.SafeIn(err, w.Lang)))
+		return texts.Say(w.Lang, "plan.refused", kind.Line(fault.SafeIn(err, w.Lang), maxLine))
 	}
 	return strings.TrimRight(said, "。. \n")
 }
